@@ -1,0 +1,112 @@
+"""Devices as records of sourced facts, read from `data/devices/<name>.toml`, and the rates that they achieve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from bursar.errors import BursarError, UnknownNameError
+from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+
+
+@dataclass(frozen=True, eq=False)
+class Device:
+    """An accelerator with its links. Peaks are dense, per device; bandwidths are one direction."""
+
+    id: str
+    name: str
+    vendor: str
+    aliases: tuple[str, ...]
+    peaks: Mapping[str, Fact]
+    memory: Fact
+    memory_bandwidth: Fact
+    link_kind: str
+    link: Fact
+    domain: Fact  # devices that the link joins
+    network_kind: str
+    network: Fact | None  # between domains; None where the device has no usual one
+    node: Fact
+    power: Fact | None
+
+    def peak(self, dtype: str) -> Fact:
+        """The dense peak of a dtype; never that of another one."""
+        if dtype not in self.peaks:
+            raise BursarError(
+                f"{self.id} has no {dtype} peak in the catalog", field="precision", value=dtype, valid=sorted(self.peaks)
+            )
+        return self.peaks[dtype]
+
+
+@lru_cache(maxsize=1)
+def names() -> tuple[str, ...]:
+    """The devices of the catalog."""
+    return tuple(sorted(file.name.removesuffix(".toml") for file in data("devices").iterdir() if file.name.endswith(".toml")))
+
+
+@lru_cache(maxsize=64)
+def device(name: str) -> Device:
+    """A device by its name or an alias."""
+    wanted = name.lower()
+    if wanted in names():
+        return _read(wanted)
+    for known in names():
+        if wanted in (found := _read(known)).aliases:
+            return found
+    raise UnknownNameError("device", name, names())
+
+
+@lru_cache(maxsize=64)
+def _read(name: str) -> Device:
+    raw = read_toml(data("devices", f"{name}.toml"), f"{name}.toml")
+    facts = read_facts(raw, read_sources(raw.get("sources", {}), name), name)
+    link, network, power = facts.get("link", {}), facts.get("network", {}), facts.get("power", {})
+    return Device(
+        id=name, name=raw["name"], vendor=raw["vendor"], aliases=tuple(raw.get("aliases", ())), peaks=facts["peak"],
+        memory=facts["memory"]["capacity"], memory_bandwidth=facts["memory"]["bandwidth"], link_kind=link["kind"],
+        link=link["bandwidth"], domain=link["domain"], network_kind=network.get("kind", ""), network=network.get("bandwidth"),
+        node=facts["node"]["devices"], power=power.get("tdp"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device achieves: fractions of its peaks and bandwidths, lengths and times."""
+
+    matmul: Fact
+    grouped: Fact
+    attention: Fact
+    attention_length: Fact
+    memory: Fact
+    overhead: Fact
+    link: Fact
+    link_latency: Fact
+    network: Fact
+    network_latency: Fact
+
+
+@lru_cache(maxsize=64)
+def rates(device_id: str) -> Rates:
+    """The achieved rates that are known for a device, or the default ones."""
+    tables = _rate_tables()
+    found = next((t for t in tables.values() if device_id in t.get("devices", ())), tables["default"])
+    return Rates(**{key: value for key, value in found.items() if key != "devices"})
+
+
+def band() -> tuple[Fact, Fact]:
+    """Measured over predicted step time without calibration: (fastest, slowest)."""
+    found = _rate_tables()["band"]
+    return found["fastest"], found["slowest"]
+
+
+def runtime_memory() -> Fact:
+    """Device memory that no tensor of a job accounts for."""
+    found: Fact = _rate_tables()["runtime"]["memory"]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _rate_tables() -> dict[str, Any]:
+    raw = read_toml(data("rates.toml"), "rates.toml")
+    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "rates.toml"), "rates")

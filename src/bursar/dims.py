@@ -1,0 +1,137 @@
+"""What a number may be, and the few operations whose meaning depends on that.
+
+Every cost formula of bursar is plain arithmetic on a `Dim`, and a `Dim` is read three ways:
+
+- an int (or Fraction): the exact number;
+- a float64 NumPy array: many plans at once (never int64, which overflows in silence at 6·70e9·15e12);
+- a SymPy expression: the formula itself.
+
+Formulas never ask which one they hold. The functions here are the only place that does: they stand for the operations
+that plain arithmetic cannot express in all three readings. NumPy and SymPy are imported only once one of theirs is met.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from bursar.errors import PlanError
+
+Dim: TypeAlias = Any  # int | Fraction | numpy.ndarray of float64 | sympy.Expr
+
+
+def is_symbol(value: Dim) -> bool:
+    return hasattr(value, "free_symbols")
+
+
+def is_array(value: Dim) -> bool:
+    return hasattr(value, "dtype")
+
+
+def split(n: Dim, ways: Dim, name: str = "size", by: str = "ways") -> Dim:
+    """n / ways. Ints must divide, or a PlanError lists what would."""
+    if type(n) is int and type(ways) is int:
+        quotient, remainder = divmod(n, ways)
+        if remainder:
+            raise PlanError(f"{by}={ways} does not divide {name}={n}", field=by, value=ways, valid=divisors(n))
+        return quotient
+    return n / ways
+
+
+def ceil_div(n: Dim, ways: Dim) -> Dim:
+    """n / ways rounded up: where padding is real (vocabulary rows, flat optimizer shards)."""
+    if type(n) is int and type(ways) is int:
+        return -(-n // ways)
+    if is_array(n) or is_array(ways):
+        import numpy as np
+
+        return np.ceil(n / ways)
+    if is_symbol(n) or is_symbol(ways):
+        import sympy
+
+        return sympy.ceiling(n / ways)
+    return math.ceil(Fraction(n) / Fraction(ways))
+
+
+def deal(n: Dim, ways: Dim, name: str = "size", by: str = "ways") -> tuple[Dim, Dim]:
+    """`n` whole things dealt to `ways` holders: (things each holds, holders of the same thing).
+
+    With fewer things than holders each holder has one, and `ways / n` of them the same one. Symbols stand for n ≥ ways.
+    """
+    if is_symbol(n) or is_symbol(ways):
+        return n / ways, 1
+    if type(n) is int and type(ways) is int:
+        return (split(n, ways, name, by), 1) if ways <= n else (1, split(ways, n, by, name))
+    return at_least(n / ways, 1), at_least(ways / n, 1)
+
+
+def at_most(n: Dim, limit: Dim) -> Dim:
+    """The smaller of the two."""
+    if is_array(n) or is_array(limit):
+        import numpy as np
+
+        return np.minimum(n, limit)
+    if is_symbol(n) or is_symbol(limit):
+        import sympy
+
+        return sympy.Min(n, limit)
+    return n if n <= limit else limit
+
+
+def at_least(n: Dim, limit: Dim) -> Dim:
+    """The larger of the two."""
+    if is_array(n) or is_array(limit):
+        import numpy as np
+
+        return np.maximum(n, limit)
+    if is_symbol(n) or is_symbol(limit):
+        import sympy
+
+        return sympy.Max(n, limit)
+    return n if n >= limit else limit
+
+
+def most(values: list[Dim]) -> Dim:
+    """The largest of one or more."""
+    result = values[0]
+    for value in values[1:]:
+        result = at_least(result, value)
+    return result
+
+
+def choose(condition: Any, yes: Dim, no: Dim) -> Dim:
+    """`yes` where the condition holds, else `no`."""
+    if is_array(condition):
+        import numpy as np
+
+        return np.where(condition, yes, no)
+    if is_symbol(condition):
+        import sympy
+
+        return sympy.Piecewise((yes, condition), (no, True))
+    return yes if condition else no
+
+
+def product(values: tuple[Dim, ...]) -> Dim:
+    """The product of the sizes of a shape."""
+    result: Dim = 1
+    for value in values:
+        result = result * value
+    return result
+
+
+def scaled(n: Dim, rate: int | Fraction) -> Dim:
+    """n times an exact rate such as bytes per element, rounded up to a whole number.
+
+    Fractions keep formats such as 4.25 bits exact; they never meet an array as objects.
+    """
+    if type(rate) is int:
+        return n * rate
+    return ceil_div(n * rate.numerator, rate.denominator)
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors of n, ascending."""
+    low = [d for d in range(1, math.isqrt(n) + 1) if n % d == 0]
+    return low + [n // d for d in reversed(low) if d * d != n]

@@ -1,0 +1,29 @@
+"""Llama 1, 2, 3, 3.1, 3.2 (arXiv:2302.13971, arXiv:2307.09288, arXiv:2407.21783): RMSNorm, rotary positions, grouped keys, SwiGLU."""
+
+from __future__ import annotations
+
+from bursar.config import Config
+from bursar.families._common import head_dim
+from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.tree import Architecture, Block, Input, Repeat
+
+
+def build(c: Config) -> Architecture:
+    h = c.dim("hidden_size")
+    heads = c.dim("num_attention_heads")
+    vocab = c.dim("vocab_size")
+    bias = c.flag("attention_bias", False)
+    c.expect("hidden_act", "silu")
+
+    attention = grouped_attention(
+        "x", h, heads, c.dim("num_key_value_heads", default=heads), head_dim(c, h, heads), qkv_bias=bias, out_bias=bias,
+        dropout=c.probability("attention_dropout"),
+    )  # fmt: skip
+    mlp = gated_mlp("attn.add", h, c.dim("intermediate_size"), bias=c.flag("mlp_bias", False))
+    return Architecture(
+        family="llama",
+        stem=(token_stem(vocab, h),),
+        trunk=(Repeat(c.layers("num_hidden_layers"), Block({"x": Input(h), **attention, **mlp})),),
+        tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", False)),),
+        context=c.dim("max_position_embeddings", default=2048),
+    )

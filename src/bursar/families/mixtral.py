@@ -1,0 +1,29 @@
+"""Mixtral 8x7B and 8x22B (arXiv:2401.04088): Mistral's attention, every feed-forward layer a mixture of experts."""
+
+from __future__ import annotations
+
+from bursar.config import Config
+from bursar.families._common import head_dim, top_k
+from bursar.ops.blocks import experts_mlp, grouped_attention, head, token_stem
+from bursar.tree import Architecture, Block, Input, Repeat
+
+
+def build(c: Config) -> Architecture:
+    h = c.dim("hidden_size")
+    heads = c.dim("num_attention_heads")
+    vocab = c.dim("vocab_size")
+    c.expect("hidden_act", "silu")
+
+    attention = grouped_attention(
+        "x", h, heads, c.dim("num_key_value_heads"), head_dim(c, h, heads), window=c.dim("sliding_window", default=None),
+        dropout=c.probability("attention_dropout"),
+    )  # fmt: skip
+    experts = c.dim("num_local_experts", "num_experts")
+    mlp = experts_mlp("attn.add", h, c.dim("intermediate_size"), experts, top_k(c, experts))
+    return Architecture(
+        family="mixtral",
+        stem=(token_stem(vocab, h),),
+        trunk=(Repeat(c.layers("num_hidden_layers"), Block({"x": Input(h), **attention, **mlp})),),
+        tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", False)),),
+        context=c.dim("max_position_embeddings", default=131072),
+    )

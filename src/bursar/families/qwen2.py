@@ -1,0 +1,33 @@
+"""Qwen2 and Qwen2.5 (arXiv:2407.10671, arXiv:2412.15115): Llama's layer with biases on Q, K and V."""
+
+from __future__ import annotations
+
+from bursar.config import Config
+from bursar.dims import Dim
+from bursar.families._common import head_dim, windowed
+from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.tree import Architecture, Block, Input
+
+
+def build(c: Config) -> Architecture:
+    h = c.dim("hidden_size")
+    heads = c.dim("num_attention_heads")
+    kv_heads = c.dim("num_key_value_heads")
+    vocab = c.dim("vocab_size")
+    dropout = c.probability("attention_dropout")
+    mlp = gated_mlp("attn.add", h, c.dim("intermediate_size"))
+    c.expect("hidden_act", "silu")
+
+    def layer(window: Dim | None) -> Block:
+        attention = grouped_attention(
+            "x", h, heads, kv_heads, head_dim(c, h, heads), qkv_bias=True, window=window, dropout=dropout
+        )
+        return Block({"x": Input(h), **attention, **mlp}, "layer" if window is None else "sliding")
+
+    return Architecture(
+        family="qwen2",
+        stem=(token_stem(vocab, h),),
+        trunk=windowed(c, layer),
+        tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", False)),),
+        context=c.dim("max_position_embeddings", default=32768),
+    )

@@ -1,0 +1,121 @@
+"""Peak memory of a stage: what its blocks hold for one micro-batch, times the micro-batches in flight, and the states.
+
+`runtime` is a measured overhead with a source; every other part is exact tensors in whole bytes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bursar import recompute
+from bursar.devices import runtime_memory
+from bursar.dims import Dim, at_least, most
+from bursar.ops.collective import AllToAll, Gather
+from bursar.parallel import data
+from bursar.parallel.pipeline import Stage, in_flight
+from bursar.plan import Plan
+from bursar.precision import size
+from bursar.step import Step
+from bursar.tree import Block
+
+
+class Memory(NamedTuple):
+    """Bytes of one rank of a stage at its peak."""
+
+    weights: Dim
+    gradients: Dim
+    master_weights: Dim
+    optimizer_state: Dim
+    activations: Dim
+    logits: Dim
+    temporary: Dim
+    communication: Dim
+    runtime: Dim
+
+    @property
+    def peak(self) -> Dim:
+        return sum(self)
+
+
+class Load(NamedTuple):
+    """What one rank holds for one block: parameters, and bytes for one micro-batch."""
+
+    dense: Dim  # parameters that data-parallel ranks share
+    experts: Dim  # parameters that expert-data-parallel ranks share
+    kept: Dim  # bytes between forward and backward
+    shared: Dim  # bytes of tables that are one for all layers
+    logits: Dim  # bytes that the output layer and the loss keep
+    again: Dim  # bytes that come back for a while when the block is recomputed
+    passing: Dim  # bytes of the largest tensor that a collective makes in passing
+
+
+def load(block: Block, step: Step, plan: Plan, mode: str) -> Load:
+    """The load of a block under a recompute mode."""
+    dense: Dim = 0
+    experts: Dim = 0
+    passing: Dim = 0
+    for line in block.walk(step):
+        if line.nested:
+            experts = experts + line.weights
+        else:
+            dense = dense + line.weights
+        if isinstance(line.op, (Gather, AllToAll)):
+            passing = at_least(passing, line.op.payload(line.step))
+    kept, shared, logits = _bytes(block, step, plan, mode)
+    again = _bytes(block, step, plan, "none")[0] - kept if mode != "none" else 0
+    return Load(dense, experts, kept, shared, logits, again, passing * plan.recipe.rate["activation"])
+
+
+def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, Dim, Dim]:
+    """Bytes kept by a block: its own, tables of all layers, logits."""
+    rate = plan.recipe.rate
+    own: Dim = 0
+    shared: Dim = 0
+    logits: Dim = 0
+    for item in recompute.kept(block, step, plan.kernel_set.keeps, mode):
+        held = size(item.elements, rate[item.kind])
+        if item.shared:
+            shared = at_least(shared, held)
+        elif item.kind in ("logits", "fp32"):
+            logits = logits + held
+        else:
+            own = own + held
+    return own, shared, logits
+
+
+def held(stage: Stage, loads: dict[int, Load], plan: Plan) -> data.Held:
+    """Parameters that one rank of a stage holds, as working weights, as gradients, and as optimizer state."""
+    dense = sum([loads[id(block)].dense * times for block, times in stage.blocks()])
+    experts = sum([loads[id(block)].experts * times for block, times in stage.blocks()])
+    parts = data.held(dense, plan.data, plan.zero), data.held(experts, plan.expert_data, plan.zero)
+    return data.Held(*[a + b for a, b in zip(*parts, strict=True)])
+
+
+def of_stage(stage: Stage, loads: dict[int, Load], plan: Plan, micro_batches: Dim) -> Memory:
+    """The peak of one rank of a stage under 1F1B: all states, and every micro-batch in flight."""
+    parts = [(loads[id(block)], times) for block, times in stage.blocks()]
+    own = held(stage, loads, plan)
+    rate = plan.recipe.rate
+    activations = sum([part.kept * times for part, times in parts])
+    return Memory(
+        weights=size(own.weight, rate["weight"]),
+        gradients=size(own.gradient, rate["gradient"]),
+        master_weights=size(own.state, rate["master"]),
+        optimizer_state=size(own.state, plan.states.bytes_per_parameter),
+        activations=activations * in_flight(stage.index, plan.pipeline, micro_batches) + most([part.shared for part, _ in parts]),
+        logits=sum([part.logits * times for part, times in parts]),
+        temporary=most([part.again for part, _ in parts]) + _unsharded(parts, plan),
+        communication=most([part.passing for part, _ in parts]),
+        runtime=int(runtime_memory().si),
+    )
+
+
+def _unsharded(parts: list[tuple[Load, int]], plan: Plan) -> Dim:
+    """Whole tensors of the layer at work: gradients before they are scattered (stage 2), and with stage 3 the weights of this
+    layer and of the next, which is fetched meanwhile."""
+    if plan.zero < 2:
+        return 0
+    rate = plan.recipe.rate
+    layer = most([part.dense + part.experts for part, _ in parts])
+    weights = 2 * size(layer, rate["weight"]) if plan.zero >= 3 else 0
+    return size(layer, rate["gradient"]) + weights

@@ -1,0 +1,1 @@
+"""The operators: every cost formula of a model lives in this room."""

@@ -1,0 +1,131 @@
+"""Tensor parallelism (arXiv:1909.08053) and sequence parallelism (arXiv:2205.05198, section 4.2.2).
+
+Between the norms a block is cut over `tensor` ranks: a column-cut product opens the region, element-wise operators follow
+what they read, a row-cut product closes it. Outside the region weights are copied, and tokens too unless `sequence` spreads
+them. What enters the region goes through f (Copy, or Gather with `sequence`), what leaves it through g (Reduce or Scatter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from bursar.dims import Dim, ceil_div, deal, is_symbol, split
+from bursar.errors import BursarError
+from bursar.ops.attention import Attention
+from bursar.ops.collective import AllToAll, Copy, Gather, Reduce, Scatter
+from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
+from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
+from bursar.ops.moe import Experts
+from bursar.tree import Block, Input, Op
+
+
+def shard(block: Block, tensor: Dim, *, sequence: bool) -> Block:
+    """One rank's part of a block."""
+    region = _Region(block, tensor, sequence)
+    for name, op in block.lines.items():
+        try:
+            RULES[type(op)](region, name, op)
+        except KeyError:
+            raise BursarError(f"tensor parallelism does not know {type(op).__name__}", where=name) from None
+    return Block(region.lines, block.kind)
+
+
+class _Region:
+    """The lines made so far, and which of their wires are cut over the ranks."""
+
+    def __init__(self, block: Block, tensor: Dim, sequence: bool) -> None:
+        self.whole = block.lines
+        self.tensor = tensor
+        self.spread = tensor if sequence else 1
+        self.enter, self.leave = (Gather, Scatter) if sequence else (Copy, Reduce)
+        self.lines: dict[str, Op] = {}
+        self.inside: set[str] = set()
+
+    def outside(self, name: str, op: Op) -> None:
+        self.lines[name] = replace(op, over=self.spread, copies=self.tensor)
+
+    def cut(self, name: str, op: Op, **sizes: Dim) -> None:
+        """An operator inside the region; what it reads from outside enters through f, once for all readers."""
+        entered = {}
+        for wire in op.wires:
+            read = getattr(op, wire)
+            if read not in self.inside:
+                entered[wire] = through = f"{read}.{self.enter.__name__.lower()}"
+                self.lines.setdefault(through, self.enter(read, self.lines[read].width, self.tensor))
+        self.lines[name] = replace(op, **entered, **sizes)
+        self.inside.add(name)
+
+    def close(self, name: str, partial: Op) -> None:
+        """An operator whose result is a partial sum on every rank, and the g that adds them up."""
+        self.lines[f"{name}.partial"] = partial
+        self.lines[name] = self.leave(f"{name}.partial", partial.width, self.tensor, over=self.spread)
+
+
+def _linear(region: _Region, name: str, op: Linear) -> None:
+    if op.parallel == "column":
+        held, copies = deal(split(op.d_out, op.unit), region.tensor, name, "tp")
+        region.cut(name, op, d_out=held * op.unit, copies=copies)
+    elif op.parallel == "replicated":
+        region.outside(name, op)
+    else:
+        product = replace(op, d_in=split(op.d_in, region.tensor, f"{name} input", "tp"), bias=False)
+        region.close(f"{name}.sum" if op.bias else name, product)
+        if op.bias:
+            region.outside(name, Bias(f"{name}.sum", op.d_out))
+
+
+def _head(region: _Region, name: str, op: Head) -> None:
+    region.cut(name, op, d_out=ceil_div(op.d_out, region.tensor))
+
+
+def _loss(region: _Region, name: str, op: Loss) -> None:
+    region.cut(name, op, vocab=ceil_div(op.vocab, region.tensor))
+
+
+def _embedding(region: _Region, name: str, op: Embedding) -> None:
+    region.close(name, replace(op, vocab=ceil_div(op.vocab, region.tensor)))
+
+
+def _attention(region: _Region, name: str, op: Attention) -> None:
+    heads = split(op.heads, region.tensor, "heads", "tp")
+    region.cut(name, op, heads=heads, kv_heads=deal(op.kv_heads, region.tensor, "kv_heads", "tp")[0])
+
+
+def _follow(*sizes: str) -> Callable[[_Region, str, Any], None]:
+    """Element-wise operators shrink as much as the first cut tensor that they read; without one they stay outside."""
+
+    def rule(region: _Region, name: str, op: Op) -> None:
+        cut = next((read for read in op.reads if read in region.inside), None)
+        if cut is None:
+            return region.outside(name, op)
+        held, whole = region.lines[cut].width, region.whole[cut].width
+        copies = {"copies": region.tensor} if op.shapes() else {}
+        region.cut(name, op, **{size: split(getattr(op, size) * held, whole, f"{name} width", "tp") for size in sizes}, **copies)
+
+    return rule
+
+
+def _everywhere(region: _Region, name: str, op: Op) -> None:
+    region.lines[name] = op  # token ids are on every rank; experts have a strategy of their own
+
+
+# an operator that is not named here is an error: nothing is copied by default
+RULES: dict[type[Op], Callable[[_Region, str, Any], None]] = {
+    Linear: _linear, Head: _head, Loss: _loss, Embedding: _embedding, Attention: _attention,
+    RMSNorm: _follow("rows"), LayerNorm: _follow("rows"), Activation: _follow("size"), Gated: _follow("size"),
+    Dropout: _follow("size"), Rotary: _follow("size"), Slice: _follow("size"), Concat: _follow("left", "right"),
+    Add: _follow("size"), Bias: _Region.outside, Router: _Region.outside, PositionEmbedding: _Region.outside,
+    Input: _Region.outside, AllToAll: _Region.outside, Tokens: _everywhere, Experts: _everywhere,
+}  # fmt: skip
+
+
+def counts(block: Block) -> Iterator[tuple[str, int]]:
+    """The (name, count) pairs that a tensor-parallel size must divide, or be a multiple of for heads of keys and values."""
+    for name, op in block.lines.items():
+        if isinstance(op, Attention):
+            yield "heads", op.heads
+            yield "kv_heads", op.kv_heads
+        elif type(op) is Linear and op.parallel == "column" and not is_symbol(op.unit) and op.unit == 1:
+            yield f"{name} width", op.d_out

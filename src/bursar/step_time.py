@@ -1,0 +1,152 @@
+"""Seconds of a step: every operator on the roofline, collectives, the pipeline, what data parallelism cannot hide.
+
+    step = m·max τ + (Σ τ − max τ) + first messages + exposed data parallelism + optimizer
+
+with τ the seconds of one micro-batch on a stage and m the number of micro-batches (arXiv:2104.04473, section 2.2; the sum
+runs over all stages). Overlap is a maximum: a collective that runs beside a pass costs what outlasts it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bursar import recompute
+from bursar.dims import Dim, at_least, choose
+from bursar.formula import formula
+from bursar.memory import Load
+from bursar.network import Network
+from bursar.ops.collective import Collective
+from bursar.parallel import data
+from bursar.parallel.pipeline import Stage
+from bursar.plan import Plan
+from bursar.roofline import Roofline
+from bursar.step import Step
+from bursar.tree import Block, Line
+
+
+class Pace(NamedTuple):
+    """Seconds of one micro-batch."""
+
+    forward: Dim
+    backward: Dim
+    recompute: Dim
+    tensor_parallel: Dim
+    expert_parallel: Dim
+
+
+class Seconds(NamedTuple):
+    """Where a step's time goes, on the stage that sets the pace; the parts add up to the step."""
+
+    forward: Dim
+    backward: Dim
+    recompute: Dim
+    tensor_parallel: Dim
+    expert_parallel: Dim
+    bubble: Dim
+    pipeline: Dim
+    data_parallel: Dim
+    optimizer: Dim
+
+    @property
+    def step(self) -> Dim:
+        return sum(self)
+
+
+class Machine(NamedTuple):
+    """Where a job runs."""
+
+    roofline: Roofline
+    network: Network
+
+
+def pace(block: Block, step: Step, plan: Plan, machine: Machine, mode: str) -> Pace:
+    """Seconds of one micro-batch through one block."""
+    forward: Dim = 0
+    backward: Dim = 0
+    again: Dim = 0
+    talk: dict[str, Dim] = {"tensor": 0, "expert": 0}
+    for line in block.walk(step):
+        if isinstance(line.op, Collective):
+            there, back = _collective(line, line.op, plan, machine)
+            twice = 2 if mode == "full" else 1
+            talk[line.op.group] = talk[line.op.group] + twice * there + back
+            continue
+        there, back = _operator(line, plan, machine.roofline)
+        forward = forward + there
+        backward = backward + back
+        if recompute.runs_again(line.op, mode):
+            again = again + there
+    return Pace(forward, backward, again, talk["tensor"], talk["expert"])
+
+
+def _operator(line: Line, plan: Plan, roof: Roofline) -> tuple[Dim, Dim]:
+    """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
+    op, step = line.op, line.step
+    moved = op.moved(step)
+    if type(moved) is int and moved == 0:
+        return 0, 0
+    kernel = plan.kernel_set.of(op)
+    seen = step.as_causal if kernel.skips_masked else step
+    width = plan.recipe.rate["activation"]
+    scratch = kernel.scratch(op, step) if kernel.scratch else 0
+    engine = "grouped" if line.nested and op.engine == "matmul" else op.engine
+    rerun = kernel.rerun(op, seen) if kernel.rerun else 0
+    flops = op.flops(seen)
+    there = roof.seconds(engine, flops, (moved + scratch) * width, step.queries)
+    gradients = op.input_grad_flops(seen) + op.weight_grad_flops(seen) + rerun
+    return there, roof.seconds(engine, gradients, (op.backward_moved(step) + 2 * scratch) * width, step.queries)
+
+
+def _collective(line: Line, op: Collective, plan: Plan, machine: Machine) -> tuple[Dim, Dim]:
+    """Seconds of a collective's forward and backward pass, none of it hidden."""
+    payload = op.payload(line.step) * plan.recipe.rate["activation"]
+    stride = plan.expert_tensor if op.group == "expert" else 1
+
+    def of(kinds: tuple[str, ...]) -> Dim:
+        return sum([machine.network.seconds(kind, payload, op.ways, stride) for kind in kinds])
+
+    return of(op.forward), of(op.backward)
+
+
+def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:
+    """Seconds of one micro-batch through a stage."""
+    sums: list[Dim] = [0, 0, 0, 0, 0]
+    for block, times in stage.blocks():
+        sums = [total + part * times for total, part in zip(sums, paces[id(block)], strict=True)]
+    return Pace(*sums)
+
+
+def exposed(stage: Stage, loads: dict[int, Load], own: Pace, plan: Plan, machine: Machine, micro_batches: Dim) -> Dim:
+    """Seconds of data parallelism that outlast the pass of one micro-batch that they run beside."""
+    groups = (
+        (sum([loads[id(block)].dense * times for block, times in stage.blocks()]), plan.data, plan.tensor),
+        (sum([loads[id(block)].experts * times for block, times in stage.blocks()]), plan.expert_data, plan.expert_tensor * plan.expert),
+    )
+    total: Dim = 0
+    for phase, hidden in (("forward", own.forward), ("backward", own.backward + own.recompute)):
+        for every in (False, True):
+            busy: Dim = 0
+            for sent in data.traffic(plan.zero):
+                if sent.overlaps == phase and sent.every_micro_batch is every:
+                    for weights, ways, stride in groups:
+                        size = weights * plan.recipe.rate[sent.carries]
+                        busy = busy + machine.network.seconds(sent.collective, size, ways, stride)
+            total = total + at_least(busy - hidden, 0) * (micro_batches if every else 1)
+    return total
+
+
+@formula("bytes that an optimizer step moves", "B", "perf-model")
+def update_bytes(parameters: Dim, gradient: Dim, weight: Dim, master: Dim, state: Dim) -> Dim:
+    """Per parameter: read the gradient, read and write states and masters, write the working weight."""
+    return parameters * (gradient + 2 * state + choose(master > 0, 2 * master + weight, 2 * weight))
+
+
+def slowest(paces: list[Pace]) -> tuple[Pace, Dim]:
+    """The stage that sets the pace, and its seconds."""
+    best, longest = paces[0], sum(paces[0])
+    for other in paces[1:]:
+        seconds = sum(other)
+        wins = seconds > longest
+        best = Pace(*[choose(wins, new, old) for new, old in zip(other, best, strict=True)])
+        longest = at_least(longest, seconds)
+    return best, longest

@@ -1,0 +1,167 @@
+"""A training job: what it holds, how long a step takes, what a run costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from bursar import memory, recompute, step_time
+from bursar.devices import Device
+from bursar.dims import Dim, most
+from bursar.errors import PlanError
+from bursar.memory import Load, Memory
+from bursar.network import network
+from bursar.parallel.pipeline import Stage
+from bursar.plan import Plan
+from bursar.roofline import roofline
+from bursar.rules import Job, check
+from bursar.step import Step
+from bursar.step_time import Machine, Pace, Seconds
+from bursar.tree import Architecture, Block
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """An architecture trained by a plan at a sequence length, `global_batch` sequences per step, on a device.
+
+    With ints every number is exact and every rule of `rules.py` is checked; with arrays in the plan it is many plans at once
+    (`checked=False`: their mask comes from `rules.mask`).
+    """
+
+    architecture: Architecture
+    plan: Plan
+    length: int
+    global_batch: Dim = None  # dp · micro_batch, unless given
+    device: Device | None = None
+    mask: str = "full"
+    checked: bool = True
+
+    def __post_init__(self) -> None:
+        if self.global_batch is None:
+            object.__setattr__(self, "global_batch", self.plan.data * self.plan.micro_batch)
+        if self.checked:
+            check(self.architecture, self.plan, Job(self.length, self.global_batch))
+
+    @cached_property
+    def step(self) -> Step:
+        """One micro-batch."""
+        return Step(self.plan.micro_batch, self.length, 0, self.mask)
+
+    @property
+    def micro_batches(self) -> Dim:
+        """Micro-batches of a step on one rank (a rule says that they come out whole)."""
+        return self.global_batch // (self.plan.data * self.plan.micro_batch)
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """One rank of every stage that differs, each the first of its kind."""
+        return self.plan.stages(self.architecture)
+
+    @cached_property
+    def loads(self) -> dict[int, Load]:
+        """What a rank holds for every block that differs."""
+        return {
+            id(block): memory.load(block, self.step, self.plan, mode) for block, mode in self._modes().items()
+        }
+
+    def _modes(self) -> dict[Block, str]:
+        """Every block with its recompute mode: only layers are recomputed."""
+        layers = {block: self.plan.recompute for stage in self.stages for _, _, block in stage.layers}
+        ends = {block: "none" for stage in self.stages for block in (*stage.stem, *stage.tail)}
+        return {**layers, **ends}
+
+    def memory(self) -> tuple[Memory, ...]:
+        """Bytes of one rank of every stage that differs, at its peak."""
+        return tuple([memory.of_stage(stage, self.loads, self.plan, self.micro_batches) for stage in self.stages])
+
+    def peak(self) -> Dim:
+        """Bytes of the worst stage."""
+        return most([stage.peak for stage in self.memory()])
+
+    @cached_property
+    def machine(self) -> Machine:
+        if self.device is None:
+            raise PlanError("a time needs a device", field="device", valid="--device NAME")
+        devices = self.plan.devices if isinstance(self.plan.devices, int) else None
+        return Machine(roofline(self.device, self.plan.recipe.compute), network(self.device, devices))
+
+    @cached_property
+    def paces(self) -> dict[int, Pace]:
+        """Seconds of one micro-batch through every block that differs."""
+        return {
+            id(block): step_time.pace(block, self.step, self.plan, self.machine, mode) for block, mode in self._modes().items()
+        }
+
+    @cached_property
+    def seconds(self) -> Seconds:
+        """The step's time by what it goes to."""
+        own = [step_time.of_stage(stage, self.paces) for stage in self.stages]
+        pace, longest = step_time.slowest(own)
+        around = sum([sum(p) * stage.stands_for for p, stage in zip(own, self.stages, strict=True)]) - longest
+        m = self.micro_batches
+        return Seconds(
+            *[part * m for part in pace],
+            bubble=around,
+            pipeline=self._messages(),
+            data_parallel=most([self._exposed(stage, p) for stage, p in zip(self.stages, own, strict=True)]),
+            optimizer=most([self._update(stage) for stage in self.stages]),
+        )
+
+    def _exposed(self, stage: Stage, own: Pace) -> Dim:
+        return step_time.exposed(stage, self.loads, own, self.plan, self.machine, self.micro_batches)
+
+    def _messages(self) -> Dim:
+        """The first micro-batch crosses every boundary, and its gradient comes back; later messages hide behind work."""
+        if self.plan.pipeline == 1:
+            return 0.0
+        boundary = self.step.tokens * self._hidden * self.plan.recipe.rate["activation"]
+        spread = self.plan.tensor if self.plan.sequence else 1
+        message = self.machine.network.message(boundary / spread, self.plan.tensor * self.plan.data)
+        return 2 * (self.plan.pipeline - 1) * message
+
+    @property
+    def _hidden(self) -> Dim:
+        return self.architecture.trunk[0].block.lines["x"].width
+
+    def _update(self, stage: Stage) -> Dim:
+        """Seconds of the optimizer on one rank of a stage: traffic only."""
+        rate, states = self.plan.recipe.rate, self.plan.states
+        owned = memory.held(stage, self.loads, self.plan).state
+        moved = step_time.update_bytes(owned, rate["gradient"], rate["weight"], rate["master"], states.bytes_per_parameter)
+        return moved / self.machine.roofline.memory
+
+    # ── rates and costs ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def model_flops(self) -> Dim:
+        """Model FLOPs of a step: forward and both gradients of every sequence."""
+        return self.global_batch * sequence_flops(self.architecture, self.length, self.mask)
+
+    @property
+    def executed_flops(self) -> Dim:
+        """Model FLOPs and the forward passes that recomputation runs again, by the same counting rule."""
+        return self.model_flops + self.global_batch * repeated_flops(self.architecture, self.length, self.mask, self.plan.recompute)
+
+    def utilization(self, flops: Dim) -> Dim:
+        """FLOPs of a step over what the devices could do in its time, at the dense peak of the dtype that runs."""
+        if self.device is None:
+            raise PlanError("a utilization needs a device", field="device", valid="--device NAME")
+        peak = self.device.peak(self.plan.recipe.compute).si
+        return flops / (self.seconds.step * self.plan.devices * peak)
+
+
+@lru_cache(maxsize=512)
+def sequence_flops(architecture: Architecture, length: int, mask: str) -> int:
+    """Model FLOPs of one training sequence."""
+    total: int = 0
+    for times, line in architecture.walk(Step(1, length, 0, mask)):
+        op, step = line.op, line.step
+        total += times * (op.flops(step) + op.input_grad_flops(step) + op.weight_grad_flops(step))
+    return total
+
+
+@lru_cache(maxsize=512)
+def repeated_flops(architecture: Architecture, length: int, mask: str, mode: str) -> int:
+    """FLOPs of the forward passes that run again for one sequence."""
+    step = Step(1, length, 0, mask)
+    return sum(run.times * recompute.executed_again(run.block, step, mode) for run in architecture.trunk)

@@ -1,0 +1,285 @@
+"""A model is a small immutable tree. A block is wired: one line, one tensor.
+
+Every line of a `Block` names the tensor it makes, the operator that makes it, and the tensors that it reads:
+
+    {"attn.q": Linear("attn.norm", h, a * d, parallel="column"), …, "attn.core": Attention("attn.q", "attn.k", "attn.v", …)}
+
+An operator answers what it costs: `shapes` (parameters), `flops`, the `width` of the tensor it makes, the elements it
+`moved`. Which tensors an implementation keeps for backward is said in `kernels.py`, by wire name, so that a tensor kept by
+three operators is counted once. Counts are elements here; only `precision.py` knows bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+from bursar.dims import Dim, product, split
+from bursar.errors import BursarError
+from bursar.formula import formula
+from bursar.step import Step
+
+Wire: TypeAlias = str  # annotates the fields of an operator that name the tensors it reads
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operator: frozen fields are its dimensions; fields annotated `Wire` name the tensors it reads.
+
+    A rank of a tensor-parallel group may hold a part of an operator. `over` is the number of ranks that share its tokens
+    (sequence parallelism), `copies` the number of ranks that hold the same weights.
+    """
+
+    over: Dim = field(default=1, kw_only=True)
+    copies: Dim = field(default=1, kw_only=True)
+
+    wires: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[str] = "elementwise"  # what its FLOPs are reported under
+    engine: ClassVar[str] = "vector"  # which rate of a device it runs at: matmul, grouped, attention, vector
+    makes: ClassVar[str] = "activation"  # kind of the tensor that it makes
+
+    def __init_subclass__(cls) -> None:
+        cls.wires += tuple(name for name, note in cls.__annotations__.items() if note == "Wire")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple([getattr(self, wire) for wire in self.wires])
+
+    @property
+    def width(self) -> Dim:
+        """Elements per token of the tensor it makes."""
+        raise NotImplementedError
+
+    @property
+    def alias(self) -> str | None:
+        """The wire whose storage it hands on, if it makes no tensor of its own."""
+        return None
+
+    def tokens(self, step: Step) -> Dim:
+        """Tokens that this rank's part of the operator sees."""
+        return split(step.tokens, self.over, "tokens", "tp")
+
+    def shapes(self) -> dict[str, tuple[Dim, ...]]:
+        """Its parameters: name → shape, as PyTorch stores them."""
+        return {}
+
+    @formula("parameters", "1")
+    def weights(self) -> Dim:
+        """Elements of all its parameters."""
+        return sum([product(shape) for shape in self.shapes().values()])
+
+    @formula("elements of the tensor made", "1")
+    def made(self, step: Step) -> Dim:
+        return self.tokens(step) * self.width
+
+    def flops(self, step: Step) -> Dim:
+        """Model FLOPs of the forward pass: matrix products only (arXiv:2104.04473 appendix; arXiv:2204.02311 appendix B)."""
+        return 0
+
+    def input_grad_flops(self, step: Step) -> Dim:
+        """Model FLOPs of the gradient with respect to what it reads."""
+        return 0
+
+    def weight_grad_flops(self, step: Step) -> Dim:
+        """Model FLOPs of the gradient with respect to its weights."""
+        return 0
+
+    def moved(self, step: Step) -> Dim:
+        """Elements read and written by the forward pass of one kernel."""
+        return 2 * self.made(step)
+
+    def backward_moved(self, step: Step) -> Dim:
+        """Elements read and written by its backward pass: gradient in, what was kept, gradient out."""
+        return 3 * self.made(step)
+
+
+@dataclass(frozen=True)
+class Input(Op):
+    """The tensor a block is given; what it keeps of it belongs to the block."""
+
+    size: Dim
+
+    @property
+    def width(self) -> Dim:
+        return self.size
+
+    def moved(self, step: Step) -> Dim:
+        return 0
+
+    backward_moved = moved
+
+
+class Extra(NamedTuple):
+    """What an implementation keeps beside wires: a mask, statistics, the softmax. A `shared` table is one for all layers."""
+
+    name: str
+    kind: str
+    elements: Dim
+    shared: bool = False
+
+
+class Kept(NamedTuple):
+    """A tensor held for the backward pass: path, kind and elements, for one micro-batch on one rank."""
+
+    path: str
+    kind: str
+    elements: Dim
+    shared: bool = False
+
+
+class Line(NamedTuple):
+    """An operator where it stands: its path, the step that it sees, how many instances of its weights there are, and whether
+    it is inside a nested block (an expert)."""
+
+    path: str
+    op: Op
+    step: Step
+    instances: Dim = 1
+    nested: bool = False
+
+    @property
+    def weights(self) -> Dim:
+        return self.instances * self.op.weights()
+
+
+Keeps: TypeAlias = Callable[[Op, str, Step], tuple[str | Extra, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Operators by the name of the wire they make, in order of execution."""
+
+    lines: Mapping[str, Op]
+    kind: str = "layer"
+
+    @cached_property
+    def storage(self) -> dict[str, str]:
+        """Wire → the wire whose storage it is a view of (itself, if it is none)."""
+        found: dict[str, str] = {}
+        for name, op in self.lines.items():
+            if missing := [read for read in op.reads if read not in found]:
+                raise BursarError(f"{name} reads {missing[0]!r}, which no line before it makes", where=f"block {self.kind}")
+            alias = op.alias
+            found[name] = name if alias is None else found[alias]
+        return found
+
+    def walk(self, step: Step, prefix: str = "", instances: Dim = 1, nested: bool = False) -> Iterator[Line]:
+        """Every operator where it stands, nested blocks included."""
+        for name, op in self.lines.items():
+            yield Line(prefix + name, op, step, instances, nested)
+            if isinstance(op, Nested):
+                yield from op.block.walk(op.inner(step), f"{prefix}{name}.", instances * op.instances, True)
+
+    def kept(self, step: Step, keeps: Keeps) -> Iterator[Kept]:
+        """The tensors that autograd holds for this block, each storage once."""
+        seen = set()
+        for name, op in self.lines.items():
+            for item in keeps(op, name, step):
+                if isinstance(item, Extra):
+                    path = item.name if item.shared else f"{name}.{item.name}"
+                    if path not in seen:
+                        seen.add(path)
+                        yield Kept(path, item.kind, item.elements, item.shared)
+                elif (wire := self.storage[item]) not in seen:
+                    seen.add(wire)
+                    maker = self.lines[wire]
+                    yield Kept(wire, maker.makes, maker.made(step))
+            if isinstance(op, Nested):
+                for inner in op.block.kept(op.inner(step), keeps):
+                    yield inner._replace(path=f"{name}.{inner.path}")
+
+    def replace(self, change: Callable[[str, Op], Op]) -> Block:
+        """The same wiring with every operator changed by a function of its path, nested blocks first."""
+
+        def rebuilt(name: str, op: Op) -> Op:
+            if isinstance(op, Nested):
+                op = replace(op, block=op.block.replace(lambda inner, part: change(f"{name}.{inner}", part)))
+            return change(name, op)
+
+        return Block({name: rebuilt(name, op) for name, op in self.lines.items()}, self.kind)
+
+
+@dataclass(frozen=True)
+class Nested(Op):
+    """A block inside a block that sees a scaled step: experts see top_k copies of every token."""
+
+    block: Block = field(kw_only=True)
+
+    @property
+    def instances(self) -> Dim:
+        """How many times the nested block's weights are there."""
+        raise NotImplementedError
+
+    def inner(self, step: Step) -> Step:
+        """The step that the nested block sees, all instances together."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """`times` layers that are the same block; keeps the tree small however deep the model is."""
+
+    times: Dim
+    block: Block
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """A model: what comes before its layers, its layers in order, and what comes after them.
+
+    `stem` holds the embedding, `trunk` the layers, `tail` the head with the loss (and modules such as multi-token
+    prediction before it). `context` is the trained length; `max_length` the longest that learned positions allow.
+    """
+
+    family: str
+    stem: tuple[Block, ...]
+    trunk: tuple[Repeat, ...]
+    tail: tuple[Block, ...]
+    context: Dim | None = None
+    max_length: Dim | None = None
+
+    @property
+    def layers(self) -> Dim:
+        return sum(run.times for run in self.trunk)
+
+    def parts(self) -> Iterator[tuple[str, Dim, Block]]:
+        """(path prefix, times, block) in order of execution."""
+        for block in self.stem:
+            yield "", 1, block
+        kinds = {id(run.block) for run in self.trunk}
+        for index, run in enumerate(self.trunk):
+            yield "layers." if len(kinds) == 1 else f"layers.{_run_name(self.trunk, index)}.", run.times, run.block
+        for block in self.tail:
+            yield "" if block.kind == "head" else f"{block.kind}.", 1, block
+
+    def walk(self, step: Step) -> Iterator[tuple[Dim, Line]]:
+        """How often a block repeats, with every operator of it."""
+        for prefix, times, block in self.parts():
+            for line in block.walk(step, prefix):
+                yield times, line
+
+    def replace(self, change: Callable[[str, Op], Op]) -> Architecture:
+        """The same architecture with every operator changed; blocks that are one object stay one object."""
+        done: dict[int, Block] = {}
+
+        def once(block: Block) -> Block:
+            if id(block) not in done:
+                done[id(block)] = block.replace(change)
+            return done[id(block)]
+
+        trunk = tuple(Repeat(run.times, once(run.block)) for run in self.trunk)
+        return replace(self, stem=tuple(map(once, self.stem)), trunk=trunk, tail=tuple(map(once, self.tail)))
+
+
+def _run_name(trunk: tuple[Repeat, ...], index: int) -> str:
+    """`dense` for the first run of its kind; a kind that comes back in another run gets a number."""
+    kind = trunk[index].block.kind
+    before = sum(1 for run in trunk[:index] if run.block.kind == kind)
+    return f"{kind}{before + 1}" if before else kind
+
+
+def dims_of(op: Op) -> dict[str, Any]:
+    """The fields of an operator that are dimensions."""
+    return {f.name: getattr(op, f.name) for f in fields(op) if f.type in ("Dim", "Dim | None")}
