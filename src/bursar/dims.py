@@ -21,6 +21,14 @@ from bursar.errors import PlanError
 Dim: TypeAlias = Any  # int | Fraction | numpy.ndarray of float64 | sympy.Expr
 
 
+_PLAIN = (int, float, Fraction)
+
+
+def _plain(n: Dim, m: Dim) -> bool:
+    """Both are numbers that Python compares by itself; the quick way out of every function below."""
+    return type(n) in _PLAIN and type(m) in _PLAIN
+
+
 def is_symbol(value: Dim) -> bool:
     return hasattr(value, "free_symbols")
 
@@ -68,28 +76,28 @@ def deal(n: Dim, ways: Dim, name: str = "size", by: str = "ways") -> tuple[Dim, 
 
 def at_most(n: Dim, limit: Dim) -> Dim:
     """The smaller of the two."""
-    if is_array(n) or is_array(limit):
-        import numpy as np
-
-        return np.minimum(n, limit)
+    if _plain(n, limit):
+        return n if n <= limit else limit
     if is_symbol(n) or is_symbol(limit):
         import sympy
 
         return sympy.Min(n, limit)
-    return n if n <= limit else limit
+    import numpy as np
+
+    return np.minimum(n, limit)
 
 
 def at_least(n: Dim, limit: Dim) -> Dim:
     """The larger of the two."""
-    if is_array(n) or is_array(limit):
-        import numpy as np
-
-        return np.maximum(n, limit)
+    if _plain(n, limit):
+        return n if n >= limit else limit
     if is_symbol(n) or is_symbol(limit):
         import sympy
 
         return sympy.Max(n, limit)
-    return n if n >= limit else limit
+    import numpy as np
+
+    return np.maximum(n, limit)
 
 
 def most(values: list[Dim]) -> Dim:
@@ -102,15 +110,15 @@ def most(values: list[Dim]) -> Dim:
 
 def choose(condition: Any, yes: Dim, no: Dim) -> Dim:
     """`yes` where the condition holds, else `no`."""
-    if is_array(condition):
-        import numpy as np
-
-        return np.where(condition, yes, no)
+    if type(condition) is bool:
+        return yes if condition else no
     if is_symbol(condition):
         import sympy
 
         return sympy.Piecewise((yes, condition), (no, True))
-    return yes if condition else no
+    import numpy as np
+
+    return np.where(condition, yes, no)
 
 
 def product(values: tuple[Dim, ...]) -> Dim:

@@ -51,19 +51,13 @@ class Load(NamedTuple):
 
 def load(block: Block, step: Step, plan: Plan, mode: str) -> Load:
     """The load of a block under a recompute mode."""
-    dense: Dim = 0
-    experts: Dim = 0
     passing: Dim = 0
     for line in block.walk(step):
-        if line.nested:
-            experts = experts + line.weights
-        else:
-            dense = dense + line.weights
         if isinstance(line.op, (Gather, AllToAll)):
             passing = at_least(passing, line.op.payload(line.step))
     kept, shared, logits = _bytes(block, step, plan, mode)
     again = _bytes(block, step, plan, "none")[0] - kept if mode != "none" else 0
-    return Load(dense, experts, kept, shared, logits, again, passing * plan.recipe.rate["activation"])
+    return Load(*block.parameters, kept, shared, logits, again, passing * plan.recipe.rate["activation"])
 
 
 def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, Dim, Dim]:
@@ -83,39 +77,67 @@ def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, Dim, D
     return own, shared, logits
 
 
-def held(stage: Stage, loads: dict[int, Load], plan: Plan) -> data.Held:
-    """Parameters that one rank of a stage holds, as working weights, as gradients, and as optimizer state."""
-    dense = sum([loads[id(block)].dense * times for block, times in stage.blocks()])
-    experts = sum([loads[id(block)].experts * times for block, times in stage.blocks()])
-    parts = data.held(dense, plan.data, plan.zero), data.held(experts, plan.expert_data, plan.zero)
-    return data.Held(*[a + b for a, b in zip(*parts, strict=True)])
+class StageLoad(NamedTuple):
+    """The loads of a stage's blocks together: sums, and the largest where only one block has its turn."""
+
+    dense: Dim
+    experts: Dim
+    kept: Dim
+    shared: Dim
+    logits: Dim
+    again: Dim
+    passing: Dim
+    block: Dim  # parameters of the largest block
+
+    def parameters(self) -> list[tuple[str, Dim]]:
+        """Its parameters by the group of ranks that hold the same ones; a stage without experts has one group."""
+        both = [("data", self.dense), ("expert_data", self.experts)]
+        return both[:1] if type(self.experts) is int and self.experts == 0 else both
 
 
-def of_stage(stage: Stage, loads: dict[int, Load], plan: Plan, micro_batches: Dim) -> Memory:
-    """The peak of one rank of a stage under 1F1B: all states, and every micro-batch in flight."""
+def stage_load(stage: Stage, loads: dict[int, Load]) -> StageLoad:
+    """What one rank of a stage holds for one micro-batch."""
     parts = [(loads[id(block)], times) for block, times in stage.blocks()]
-    own = held(stage, loads, plan)
+    alone = [part for part, _ in parts]
+    return StageLoad(
+        dense=sum([part.dense * times for part, times in parts]),
+        experts=sum([part.experts * times for part, times in parts]),
+        kept=sum([part.kept * times for part, times in parts]),
+        shared=most([part.shared for part in alone]),
+        logits=sum([part.logits for part in alone]),
+        again=most([part.again for part in alone]),
+        passing=most([part.passing for part in alone]),
+        block=most([part.dense + part.experts for part in alone]),
+    )
+
+
+def held(load: StageLoad, plan: Plan) -> data.Held:
+    """Parameters that one rank of a stage holds, as working weights, as gradients, and as optimizer state."""
+    parts = [data.held(parameters, getattr(plan, group), plan.zero) for group, parameters in load.parameters()]
+    return data.Held(*[sum(uses) for uses in zip(*parts, strict=True)])
+
+
+def of_stage(index: int, load: StageLoad, own: data.Held, plan: Plan, micro_batches: Dim) -> Memory:
+    """The peak of one rank of a stage under 1F1B: all states, and every micro-batch in flight."""
     rate = plan.recipe.rate
-    activations = sum([part.kept * times for part, times in parts])
     return Memory(
         weights=size(own.weight, rate["weight"]),
         gradients=size(own.gradient, rate["gradient"]),
         master_weights=size(own.state, rate["master"]),
         optimizer_state=size(own.state, plan.states.bytes_per_parameter),
-        activations=activations * in_flight(stage.index, plan.pipeline, micro_batches) + most([part.shared for part, _ in parts]),
-        logits=sum([part.logits * times for part, times in parts]),
-        temporary=most([part.again for part, _ in parts]) + _unsharded(parts, plan),
-        communication=most([part.passing for part, _ in parts]),
+        activations=load.kept * in_flight(index, plan.pipeline, micro_batches) + load.shared,
+        logits=load.logits,
+        temporary=load.again + _unsharded(load.block, plan),
+        communication=load.passing,
         runtime=int(runtime_memory().si),
     )
 
 
-def _unsharded(parts: list[tuple[Load, int]], plan: Plan) -> Dim:
-    """Whole tensors of the layer at work: gradients before they are scattered (stage 2), and with stage 3 the weights of this
-    layer and of the next, which is fetched meanwhile."""
+def _unsharded(block: Dim, plan: Plan) -> Dim:
+    """Whole tensors of the block at work: gradients before they are scattered (stage 2), and with stage 3 the weights of this
+    block and of the next, which is fetched meanwhile."""
     if plan.zero < 2:
         return 0
     rate = plan.recipe.rate
-    layer = most([part.dense + part.experts for part, _ in parts])
-    weights = 2 * size(layer, rate["weight"]) if plan.zero >= 3 else 0
-    return size(layer, rate["gradient"]) + weights
+    weights = 2 * size(block, rate["weight"]) if plan.zero >= 3 else 0
+    return size(block, rate["gradient"]) + weights

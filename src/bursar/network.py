@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bursar.devices import Device, rates
 from bursar.dims import Dim, at_least, at_most, choose
@@ -19,6 +20,18 @@ from bursar.formula import formula
 VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1, "all_to_all": 1})
 
 
+class Group(NamedTuple):
+    """Ranks that talk to each other: seconds per byte of the full size of a gather, and of a start."""
+
+    per_byte: Dim
+    latency: Dim
+
+    @formula("seconds of a collective", "s", "nccl")
+    def seconds(self, collective: str, size: Dim) -> Dim:
+        """A collective over `size` bytes, the gathered or reduced whole."""
+        return VOLUME[collective] * self.per_byte * size + self.latency
+
+
 @dataclass(frozen=True)
 class Network:
     """Links of a cluster of one kind of device, at achieved rates, in base units."""
@@ -26,7 +39,7 @@ class Network:
     link: float
     link_latency: float
     domain: float
-    port: float  # per device; 0 where domains are not joined
+    port: float  # per device
     port_latency: float
 
     @formula("bandwidth of a group", "B/s", "nccl")
@@ -34,12 +47,10 @@ class Network:
         together = at_least(at_most(self.domain / stride, ways), 1)  # ranks of the group in one domain
         return choose(ways * stride <= self.domain, self.link, at_most(self.link, together * self.port))
 
-    @formula("seconds of a collective", "s", "nccl")
-    def seconds(self, collective: str, size: Dim, ways: Dim, stride: Dim) -> Dim:
-        """A collective over `size` bytes, the gathered or reduced whole."""
+    def group(self, ways: Dim, stride: Dim) -> Group:
+        """`ways` ranks, `stride` devices apart."""
         latency = choose(ways * stride <= self.domain, self.link_latency, self.port_latency)
-        wire = VOLUME[collective] * (ways - 1) / ways * size / self.bandwidth(ways, stride)
-        return wire + latency * at_most(ways - 1, 1)
+        return Group((ways - 1) / (ways * self.bandwidth(ways, stride)), latency * at_most(ways - 1, 1))
 
     @formula("seconds of a message between stages", "s", "nccl")
     def message(self, size: Dim, stride: Dim) -> Dim:

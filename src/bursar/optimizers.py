@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 
 from bursar.errors import UnknownNameError
@@ -22,7 +23,7 @@ class Optimizer:
     update: str
     source: str
 
-    @property
+    @cached_property
     def bytes_per_parameter(self) -> int | Fraction:
         rate = Fraction(sum((Fraction(bits) for _, bits in self.state), Fraction(0))) / 8
         return int(rate) if rate.denominator == 1 else rate

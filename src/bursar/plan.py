@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from bursar import recompute
-from bursar.dims import Dim, is_array, is_symbol
+from bursar.dims import Dim, is_array, is_symbol, split
 from bursar.errors import PlanError
 from bursar.kernels import Kernels
 from bursar.optimizers import Optimizer, optimizer
@@ -63,10 +63,10 @@ class Plan:
     def devices(self) -> Dim:
         return self.tensor * self.pipeline * self.data
 
-    @property
+    @cached_property
     def expert_data(self) -> Dim:
-        """Ranks of a stage that hold the same experts (a rule says that it comes out whole)."""
-        return self.tensor * self.data // (self.expert * self.expert_tensor)
+        """Ranks of a stage that hold the same experts."""
+        return split(self.tensor * self.data, self.expert * self.expert_tensor, "tp·dp", "ep·etp")
 
     @cached_property
     def recipe(self) -> Recipe:

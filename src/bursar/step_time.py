@@ -13,8 +13,8 @@ from typing import NamedTuple
 from bursar import recompute
 from bursar.dims import Dim, at_least, choose
 from bursar.formula import formula
-from bursar.memory import Load
-from bursar.network import Network
+from bursar.memory import StageLoad
+from bursar.network import Group, Network
 from bursar.ops.collective import Collective
 from bursar.parallel import data
 from bursar.parallel.pipeline import Stage
@@ -53,10 +53,23 @@ class Seconds(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """Where a job runs."""
+    """Where a plan runs: a device's roofline, the network, and the groups that the plan makes of it. Ranks are placed tensor
+    first, then expert and data, then pipeline, so that the chattiest group has the shortest wires."""
 
     roofline: Roofline
     network: Network
+    groups: dict[str, Group]
+
+
+def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
+    """The machine of a plan."""
+    groups = {
+        "tensor": network.group(plan.tensor, 1),
+        "expert": network.group(plan.expert, plan.expert_tensor),
+        "data": network.group(plan.data, plan.tensor),
+        "expert_data": network.group(plan.expert_data, plan.expert_tensor * plan.expert),
+    }
+    return Machine(roof, network, groups)
 
 
 def pace(block: Block, step: Step, plan: Plan, machine: Machine, mode: str) -> Pace:
@@ -100,12 +113,8 @@ def _operator(line: Line, plan: Plan, roof: Roofline) -> tuple[Dim, Dim]:
 def _collective(line: Line, op: Collective, plan: Plan, machine: Machine) -> tuple[Dim, Dim]:
     """Seconds of a collective's forward and backward pass, none of it hidden."""
     payload = op.payload(line.step) * plan.recipe.rate["activation"]
-    stride = plan.expert_tensor if op.group == "expert" else 1
-
-    def of(kinds: tuple[str, ...]) -> Dim:
-        return sum([machine.network.seconds(kind, payload, op.ways, stride) for kind in kinds])
-
-    return of(op.forward), of(op.backward)
+    group = machine.groups[op.group]
+    return sum([group.seconds(kind, payload) for kind in op.forward]), sum([group.seconds(kind, payload) for kind in op.backward])
 
 
 def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:
@@ -116,22 +125,19 @@ def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:
     return Pace(*sums)
 
 
-def exposed(stage: Stage, loads: dict[int, Load], own: Pace, plan: Plan, machine: Machine, micro_batches: Dim) -> Dim:
+def exposed(load: StageLoad, own: Pace, plan: Plan, groups: dict[str, Group], micro_batches: Dim) -> Dim:
     """Seconds of data parallelism that outlast the pass of one micro-batch that they run beside."""
-    groups = (
-        (sum([loads[id(block)].dense * times for block, times in stage.blocks()]), plan.data, plan.tensor),
-        (sum([loads[id(block)].experts * times for block, times in stage.blocks()]), plan.expert_data, plan.expert_tensor * plan.expert),
-    )
     total: Dim = 0
-    for phase, hidden in (("forward", own.forward), ("backward", own.backward + own.recompute)):
+    for phase, beside in (("forward", own.forward), ("backward", own.backward + own.recompute)):
         for every in (False, True):
-            busy: Dim = 0
-            for sent in data.traffic(plan.zero):
-                if sent.overlaps == phase and sent.every_micro_batch is every:
-                    for weights, ways, stride in groups:
-                        size = weights * plan.recipe.rate[sent.carries]
-                        busy = busy + machine.network.seconds(sent.collective, size, ways, stride)
-            total = total + at_least(busy - hidden, 0) * (micro_batches if every else 1)
+            sends = [sent for sent in data.traffic(plan.zero) if sent.overlaps == phase and sent.every_micro_batch is every]
+            if sends:
+                busy = sum([
+                    groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries])
+                    for sent in sends
+                    for group, parameters in load.parameters()
+                ])
+                total = total + at_least(busy - beside, 0) * (micro_batches if every else 1)
     return total
 
 

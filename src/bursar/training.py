@@ -7,10 +7,11 @@ from functools import cached_property, lru_cache
 
 from bursar import memory, recompute, step_time
 from bursar.devices import Device
-from bursar.dims import Dim, most
+from bursar.dims import Dim, most, split
 from bursar.errors import PlanError
-from bursar.memory import Load, Memory
+from bursar.memory import Load, Memory, StageLoad
 from bursar.network import network
+from bursar.parallel.data import Held
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
 from bursar.roofline import roofline
@@ -47,10 +48,10 @@ class Training:
         """One micro-batch."""
         return Step(self.plan.micro_batch, self.length, 0, self.mask)
 
-    @property
+    @cached_property
     def micro_batches(self) -> Dim:
-        """Micro-batches of a step on one rank (a rule says that they come out whole)."""
-        return self.global_batch // (self.plan.data * self.plan.micro_batch)
+        """Micro-batches of a step on one rank."""
+        return split(self.global_batch, self.plan.data * self.plan.micro_batch, "global batch", "dp·micro_batch")
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -64,6 +65,15 @@ class Training:
             id(block): memory.load(block, self.step, self.plan, mode) for block, mode in self._modes().items()
         }
 
+    @cached_property
+    def stage_loads(self) -> tuple[StageLoad, ...]:
+        return tuple([memory.stage_load(stage, self.loads) for stage in self.stages])
+
+    @cached_property
+    def held(self) -> tuple[Held, ...]:
+        """Parameters that one rank of every stage holds, by use."""
+        return tuple([memory.held(load, self.plan) for load in self.stage_loads])
+
     def _modes(self) -> dict[Block, str]:
         """Every block with its recompute mode: only layers are recomputed."""
         layers = {block: self.plan.recompute for stage in self.stages for _, _, block in stage.layers}
@@ -72,7 +82,10 @@ class Training:
 
     def memory(self) -> tuple[Memory, ...]:
         """Bytes of one rank of every stage that differs, at its peak."""
-        return tuple([memory.of_stage(stage, self.loads, self.plan, self.micro_batches) for stage in self.stages])
+        return tuple([
+            memory.of_stage(stage.index, load, own, self.plan, self.micro_batches)
+            for stage, load, own in zip(self.stages, self.stage_loads, self.held, strict=True)
+        ])
 
     def peak(self) -> Dim:
         """Bytes of the worst stage."""
@@ -83,7 +96,8 @@ class Training:
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
         devices = self.plan.devices if isinstance(self.plan.devices, int) else None
-        return Machine(roofline(self.device, self.plan.recipe.compute), network(self.device, devices))
+        roof = roofline(self.device, self.plan.recipe.compute)
+        return step_time.machine(roof, network(self.device, devices), self.plan)
 
     @cached_property
     def paces(self) -> dict[int, Pace]:
@@ -103,12 +117,11 @@ class Training:
             *[part * m for part in pace],
             bubble=around,
             pipeline=self._messages(),
-            data_parallel=most([self._exposed(stage, p) for stage, p in zip(self.stages, own, strict=True)]),
-            optimizer=most([self._update(stage) for stage in self.stages]),
+            data_parallel=most([
+                step_time.exposed(load, p, self.plan, self.machine.groups, m) for load, p in zip(self.stage_loads, own, strict=True)
+            ]),
+            optimizer=self._update(most([held.state for held in self.held])),
         )
-
-    def _exposed(self, stage: Stage, own: Pace) -> Dim:
-        return step_time.exposed(stage, self.loads, own, self.plan, self.machine, self.micro_batches)
 
     def _messages(self) -> Dim:
         """The first micro-batch crosses every boundary, and its gradient comes back; later messages hide behind work."""
@@ -123,10 +136,9 @@ class Training:
     def _hidden(self) -> Dim:
         return self.architecture.trunk[0].block.lines["x"].width
 
-    def _update(self, stage: Stage) -> Dim:
-        """Seconds of the optimizer on one rank of a stage: traffic only."""
+    def _update(self, owned: Dim) -> Dim:
+        """Seconds of the optimizer on the rank that owns most parameters: traffic only."""
         rate, states = self.plan.recipe.rate, self.plan.states
-        owned = memory.held(stage, self.loads, self.plan).state
         moved = step_time.update_bytes(owned, rate["gradient"], rate["weight"], rate["master"], states.bytes_per_parameter)
         return moved / self.machine.roofline.memory
 

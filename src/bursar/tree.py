@@ -165,6 +165,13 @@ class Block:
             found[name] = name if alias is None else found[alias]
         return found
 
+    @cached_property
+    def parameters(self) -> tuple[Dim, Dim]:
+        """Elements of its weights: outside and inside nested blocks."""
+        own = sum([op.weights() for op in self.lines.values()])
+        nests = [op for op in self.lines.values() if isinstance(op, Nested)]
+        return own, sum([op.instances * sum(op.block.parameters) for op in nests])
+
     def walk(self, step: Step, prefix: str = "", instances: Dim = 1, nested: bool = False) -> Iterator[Line]:
         """Every operator where it stands, nested blocks included."""
         for name, op in self.lines.items():

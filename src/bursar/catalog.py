@@ -1,0 +1,67 @@
+"""Where a model's config.json comes from: the catalog in `data/models/`, a file, standard input, or the Hub."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bursar import config
+from bursar.errors import BursarError, ConfigError, UnknownNameError
+from bursar.facts import data
+
+
+@dataclass(frozen=True)
+class Published:
+    """A config.json with its name and what is known of its origin."""
+
+    name: str
+    values: dict[str, Any]
+    source: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=1)
+def names() -> tuple[str, ...]:
+    """The models of the catalog."""
+    return tuple(sorted(file.name.removesuffix(".json") for file in data("models").iterdir() if file.name.endswith(".json")))
+
+
+def entry(name: str) -> Published:
+    """A model of the catalog."""
+    raw = json.loads(data("models", f"{name}.json").read_text(encoding="utf-8"))
+    return Published(name, raw["config"], raw["source"], raw.get("published", {}))
+
+
+def find(model: str) -> Published:
+    """A catalog name, `-` for standard input, a path to a config.json or its folder, or a Hub id `org/name`."""
+    if model == "-":
+        return Published("stdin", config.parse(sys.stdin.read(config.MAX_BYTES + 1), "standard input"))
+    if model.lower() in names():
+        return entry(model.lower())
+    path = Path(model)
+    if "\0" not in model and len(model) < 4096 and path.exists():
+        folder = path if path.is_dir() else path.parent
+        return Published(path.stem if path.stem != "config" else folder.resolve().name, config.read_file(path))
+    if model.endswith(".json") or model.startswith((".", "/", "~")):
+        raise ConfigError(f"no file {model}", field="model", value=model, valid="a config.json or its folder")
+    if model.count("/") == 1:
+        return _hub(model)
+    raise UnknownNameError("model", model, names())
+
+
+def _hub(model: str) -> Published:
+    """The config.json of a model on the Hub; only that file is fetched and nothing of it is executed."""
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise BursarError(f"{model} looks like a Hub id, and the Hub client is not installed", valid="pip install 'bursar[hub]'") from None
+    try:
+        file = Path(hf_hub_download(model, "config.json"))
+    except Exception as error:  # whatever the client raises: no network, no such model, no access
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise BursarError(f"cannot fetch config.json of {model}: {reason}", field="model", value=model) from None
+    return Published(model, config.read_file(file), {"title": f"{model} on the Hub"})
