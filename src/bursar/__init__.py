@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bursar.ledger import Entry, Ledger
     from bursar.model import Model, load
     from bursar.plan import Plan
-    from bursar.search import search
+    from bursar.planner import search
     from bursar.step import Step
     from bursar.training import Training
 
@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BursarError": "errors", "ConfigError": "errors", "Device": "devices", "Entry": "ledger", "Fact": "facts",
     "Ledger": "ledger", "Model": "model", "Plan": "plan", "PlanError": "errors", "Step": "step", "Training": "training",
-    "device": "devices", "load": "model", "search": "search",
+    "device": "devices", "load": "model", "search": "planner",
 }  # fmt: skip
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 

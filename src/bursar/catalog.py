@@ -36,6 +36,11 @@ def entry(name: str) -> Published:
     return Published(name, raw["config"], raw["source"], raw.get("published", {}))
 
 
+def title(name: str) -> str:
+    """The publisher's name of a model of the catalog."""
+    return str(json.loads(data("models", f"{name}.json").read_text(encoding="utf-8"))["name"])
+
+
 def find(model: str) -> Published:
     """A catalog name, `-` for standard input, a path to a config.json or its folder, or a Hub id `org/name`."""
     if model == "-":

@@ -106,6 +106,14 @@ def runtime_memory() -> Fact:
     return found
 
 
+def price(device_id: str) -> Fact | None:
+    """An example price per device-hour, with its date, where one is known."""
+    raw = read_toml(data("prices.toml"), "prices.toml")
+    found = read_facts(raw.get("prices", {}), read_sources(raw["sources"], "prices.toml"), "prices")
+    price: Fact | None = found.get(device_id)
+    return price
+
+
 @lru_cache(maxsize=1)
 def _rate_tables() -> dict[str, Any]:
     raw = read_toml(data("rates.toml"), "rates.toml")

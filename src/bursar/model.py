@@ -158,7 +158,7 @@ class Model:
 
     def activations(self, plan: Plan | None = None, seq: int | None = None, mask: str = "full") -> Activations:
         """What autograd keeps for one micro-batch of a plan (without pipeline stages) on one rank."""
-        training = Training(self.architecture, plan or Plan(), self.length(seq), mask=mask)
+        training = Training(self.architecture, plan or Plan(), length=self.length(seq), mask=mask)
         return _activations(training)
 
 

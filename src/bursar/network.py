@@ -1,7 +1,8 @@
 """Seconds of a collective: α plus the bytes that cross the slowest wire (Thakur et al. 2005; NCCL's performance notes).
 
-A group of `ways` ranks `stride` devices apart lies within a link domain, or spans domains and then has one network port for
-each of its ranks in a domain: B = min(link, ranks per domain × port). At one rank every term vanishes.
+A group of `ways` ranks `stride` devices apart lies within a link domain, or spans domains. A ring over it then has one port
+for each of its ranks in a domain: B = min(link, ranks per domain × port); an all-to-all has one port for each rank's own data.
+At one rank every term vanishes.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from bursar.errors import PlanError
 from bursar.formula import formula
 
 # what crosses the wire per rank, in units of (n − 1)/n of the full size
-VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1, "all_to_all": 1})
+VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1})
 
 
 class Group(NamedTuple):
-    """Ranks that talk to each other: seconds per byte of the full size of a gather, and of a start."""
+    """Ranks that talk to each other: seconds per byte of the full size of a gather, per byte that a rank hands to an
+    all-to-all, and of a start."""
 
-    per_byte: Dim
+    ring: Dim
+    pairs: Dim
     latency: Dim
 
     @formula("seconds of a collective", "s", "nccl")
     def seconds(self, collective: str, size: Dim) -> Dim:
-        """A collective over `size` bytes, the gathered or reduced whole."""
-        return VOLUME[collective] * self.per_byte * size + self.latency
+        """A collective over `size` bytes: the gathered or reduced whole, or what one rank hands to an all-to-all."""
+        if collective == "all_to_all":
+            return self.pairs * size + self.latency
+        return VOLUME[collective] * self.ring * size + self.latency
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,26 @@ class Network:
     port: float  # per device
     port_latency: float
 
-    @formula("bandwidth of a group", "B/s", "nccl")
+    def together(self, ways: Dim, stride: Dim) -> Dim:
+        """Ranks of a group in one domain."""
+        return at_least(at_most(self.domain / stride, ways), 1)
+
+    @formula("bandwidth of a ring over a group", "B/s", "nccl")
     def bandwidth(self, ways: Dim, stride: Dim) -> Dim:
-        together = at_least(at_most(self.domain / stride, ways), 1)  # ranks of the group in one domain
-        return choose(ways * stride <= self.domain, self.link, at_most(self.link, together * self.port))
+        """A byte of a gather enters a domain once, by any of the ports of the group's ranks there."""
+        return choose(ways * stride <= self.domain, self.link, at_most(self.link, self.together(ways, stride) * self.port))
+
+    @formula("seconds per byte of an all-to-all", "s/B", "nccl")
+    def pairs(self, ways: Dim, stride: Dim) -> Dim:
+        """What a rank sends beyond its domain leaves by its own port, beside what it sends within."""
+        together = self.together(ways, stride)
+        return at_least((ways - together) / (ways * self.port), (together - 1) / (ways * self.link))
 
     def group(self, ways: Dim, stride: Dim) -> Group:
         """`ways` ranks, `stride` devices apart."""
         latency = choose(ways * stride <= self.domain, self.link_latency, self.port_latency)
-        return Group((ways - 1) / (ways * self.bandwidth(ways, stride)), latency * at_most(ways - 1, 1))
+        ring = (ways - 1) / (ways * self.bandwidth(ways, stride))
+        return Group(ring, self.pairs(ways, stride), latency * at_most(ways - 1, 1))
 
     @formula("seconds of a message between stages", "s", "nccl")
     def message(self, size: Dim, stride: Dim) -> Dim:

@@ -141,7 +141,7 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, groups: dict[str, Group], mi
     return total
 
 
-@formula("bytes that an optimizer step moves", "B", "perf-model")
+@formula("bytes that an optimizer step moves", "B")
 def update_bytes(parameters: Dim, gradient: Dim, weight: Dim, master: Dim, state: Dim) -> Dim:
     """Per parameter: read the gradient, read and write states and masters, write the working weight."""
     return parameters * (gradient + 2 * state + choose(master > 0, 2 * master + weight, 2 * weight))

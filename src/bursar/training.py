@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
-from bursar import memory, recompute, step_time
+from bursar import ledger, memory, recompute, step_time
 from bursar.devices import Device
 from bursar.dims import Dim, most, split
 from bursar.errors import PlanError
+from bursar.ledger import Ledger
 from bursar.memory import Load, Memory, StageLoad
 from bursar.network import network
 from bursar.parallel.data import Held
@@ -21,19 +23,26 @@ from bursar.step_time import Machine, Pace, Seconds
 from bursar.tree import Architecture, Block
 
 
+class Trainable(Protocol):
+    """Anything that is built as an architecture, such as a Model."""
+
+    @property
+    def architecture(self) -> Architecture: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Training:
-    """An architecture trained by a plan at a sequence length, `global_batch` sequences per step, on a device.
+    """A model trained by a plan on a device, with sequences of `length` tokens and `global_batch` of them per step.
 
     With ints every number is exact and every rule of `rules.py` is checked; with arrays in the plan it is many plans at once
     (`checked=False`: their mask comes from `rules.mask`).
     """
 
-    architecture: Architecture
+    model: Architecture | Trainable
     plan: Plan
-    length: int
-    global_batch: Dim = None  # dp · micro_batch, unless given
     device: Device | None = None
+    length: int = 2048
+    global_batch: Dim = None  # dp · micro_batch, unless given
     mask: str = "full"
     checked: bool = True
 
@@ -42,6 +51,10 @@ class Training:
             object.__setattr__(self, "global_batch", self.plan.data * self.plan.micro_batch)
         if self.checked:
             check(self.architecture, self.plan, Job(self.length, self.global_batch))
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.model if isinstance(self.model, Architecture) else self.model.architecture
 
     @cached_property
     def step(self) -> Step:
@@ -81,15 +94,25 @@ class Training:
         return {**layers, **ends}
 
     def memory(self) -> tuple[Memory, ...]:
-        """Bytes of one rank of every stage that differs, at its peak."""
-        return tuple([
-            memory.of_stage(stage.index, load, own, self.plan, self.micro_batches)
-            for stage, load, own in zip(self.stages, self.stage_loads, self.held, strict=True)
-        ])
+        """Bytes of one rank of every stage at its peak, in order."""
+        found = {index: self._memory(index, place) for place, stage in enumerate(self.stages) for index in stage.indices}
+        return tuple([found[index] for index in sorted(found)])
 
     def peak(self) -> Dim:
-        """Bytes of the worst stage."""
-        return most([stage.peak for stage in self.memory()])
+        """Bytes of the worst stage; of stages that hold the same, the first is the worst."""
+        return most([self._memory(stage.index, place).peak for place, stage in enumerate(self.stages)])
+
+    def _memory(self, index: int, place: int) -> Memory:
+        return memory.of_stage(index, self.stage_loads[place], self.held[place], self.plan, self.micro_batches)
+
+    def ledger(self) -> Ledger:
+        """What one micro-batch costs one rank of every stage that differs, operator by operator."""
+        books = [ledger.of_stage(stage, self.step, self.plan) for stage in self.stages]
+        return Ledger(tuple(entry for book in books for entry in book))
+
+    def time(self) -> Seconds:
+        """Seconds of a step and where they go."""
+        return self.seconds
 
     @cached_property
     def machine(self) -> Machine:
@@ -111,7 +134,7 @@ class Training:
         """The step's time by what it goes to."""
         own = [step_time.of_stage(stage, self.paces) for stage in self.stages]
         pace, longest = step_time.slowest(own)
-        around = sum([sum(p) * stage.stands_for for p, stage in zip(own, self.stages, strict=True)]) - longest
+        around = sum([sum(p) * len(stage.indices) for p, stage in zip(own, self.stages, strict=True)]) - longest
         m = self.micro_batches
         return Seconds(
             *[part * m for part in pace],

@@ -20,13 +20,17 @@ Part = tuple[str, int, Block]
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One pipeline stage: (path, times, block) in order; `stands_for` counts the stages that hold the same."""
+    """Pipeline stages that hold the same: their indices, and (path, times, block) in order."""
 
-    index: int
+    indices: tuple[int, ...]
     stem: tuple[Block, ...]
     layers: tuple[Part, ...]
     tail: tuple[Block, ...]
-    stands_for: int = 1
+
+    @property
+    def index(self) -> int:
+        """The first of them, which holds the most micro-batches."""
+        return self.indices[0]
 
     def blocks(self) -> Iterator[tuple[Block, int]]:
         """Every block with how often it is there."""
@@ -55,11 +59,11 @@ def stages(architecture: Architecture, count: int) -> tuple[Stage, ...]:
         layers = tuple(_between(trunk, start, end))
         key = (first, last, tuple((times, id(block)) for _, times, block in layers))
         if key in found:
-            found[key] = replace(found[key], stands_for=found[key].stands_for + 1)
+            found[key] = replace(found[key], indices=(*found[key].indices, index))
             continue
         stem = architecture.stem if first else ()
         tail = architecture.tail if last else ()
-        found[key] = Stage(index, stem, layers, tail if first else untied(tail))
+        found[key] = Stage((index,), stem, layers, tail if first else untied(tail))
     return tuple(found.values())
 
 

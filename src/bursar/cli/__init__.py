@@ -1,0 +1,141 @@
+"""The command line: `bursar VERB MODEL [options]`. Options are made from the one table in `options.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+from bursar.errors import BursarError, UnknownNameError
+from bursar.options import OPTIONS, Option, switch, values
+
+BATCH = ("global_batch", "global_batch_tokens")
+TENSORS = ("precision", "grad_dtype", "optimizer", "kernels", "recompute", "mask", "dropout")
+DEGREES = ("tp", "sp", "ep", "etp", "pp", "dp", "zero")
+CLUSTER = ("device", "devices", "nodes")
+RUN = ("tokens", "price")
+
+
+class Verb(NamedTuple):
+    """A verb: whether it takes a MODEL, its options, and an example for its help."""
+
+    model: bool
+    options: tuple[str, ...]
+    example: str
+
+
+VERBS: Mapping[str, Verb] = {
+    "params": Verb(True, ("mtp",), "bursar params deepseek-v3 --mtp"),
+    "flops": Verb(True, ("seq", "batch", "mask", "mtp"), "bursar flops llama-3-8b --seq 8k --mask causal"),
+    "kv": Verb(True, ("seq", "batch", "kv_dtype"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
+    "activations": Verb(
+        True, ("seq", "micro_batch", *TENSORS, *DEGREES, "mtp"), "bursar activations gpt3-175b --kernels textbook --tp 8 --sp"
+    ),
+    "memory": Verb(
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, "mtp"),
+        "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1",
+    ),
+    "time": Verb(
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, *RUN, "mtp"),
+        "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
+    ),
+    "plan": Verb(
+        True, ("seq", *BATCH, "precision", "grad_dtype", "optimizer", "kernels", "mask", "dropout", *CLUSTER, *RUN, "mtp"),
+        "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
+    ),
+    "models": Verb(False, (), "bursar models"),
+    "devices": Verb(False, (), "bursar devices --json"),
+    "optimizers": Verb(False, (), "bursar optimizers"),
+}  # fmt: skip
+
+
+class Verbs(click.Group):
+    """Builds only the command that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _command(cmd_name, VERBS[cmd_name]) if cmd_name in VERBS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise UnknownNameError("verb", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+
+def _command(name: str, verb: Verb) -> click.Command:
+    answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module("bursar.cli.verbs"), name)
+
+    def run(as_json: bool, **given: Any) -> None:
+        model = {"model": given.pop("model")} if verb.model else {}
+        options = values(given)
+        payload = answer({**options, **model})
+        if as_json:
+            click.echo(json.dumps(payload, ensure_ascii=False))
+        else:
+            import_module("bursar.report.tables").show(name, payload, options["lang"])
+
+    arguments: list[click.Parameter] = [click.Argument(["model"])] if verb.model else []
+    table = [_option(OPTIONS[option]) for option in (*verb.options, "lang")]
+    json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
+    text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
+    return click.Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
+
+
+def _option(option: Option) -> click.Option:
+    flag = option.name.replace("_", "-")
+    words = f" ({', '.join(option.valid)})" if option.valid else ""
+    help_text = f"{option.meaning}{words}" + (f" [{option.default}]" if option.default and not switch(option) else "")
+    if switch(option):
+        return click.Option([f"--{flag}/--no-{flag}", option.name], default=None, help=help_text)
+    return click.Option([f"--{flag}", option.name], default=None, metavar="TEXT" if option.valid else "N", help=help_text)
+
+
+def _program() -> click.Group:
+    from bursar import __version__
+
+    group = Verbs(name="bursar", help="What a large language model needs, before anyone pays for it.", no_args_is_help=True)
+    return click.version_option(__version__, prog_name="bursar")(group)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit status."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _program().main(args, prog_name="bursar", standalone_mode=False)
+        return 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (BursarError, click.ClickException) as error:
+        return _refuse(_text(error), "--json" in args)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # a mistake of ours: say so in a line, and show it to whoever asks
+        if os.environ.get("BURSAR_DEBUG"):
+            raise
+        _refuse(f"internal error, please report it: {type(error).__name__}: {error} (BURSAR_DEBUG=1 shows where)", "--json" in args)
+        return 1
+
+
+def _text(error: BursarError | click.ClickException) -> str:
+    text = str(error) if isinstance(error, BursarError) else error.format_message()
+    return " ".join(text.split())
+
+
+def _refuse(text: str, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": text}, ensure_ascii=False))
+    click.echo(f"bursar: {text}", err=True)
+    return 2

@@ -1,0 +1,252 @@
+"""What each verb answers: options in, one JSON object out. Names of keys are stable; more keys are welcome.
+
+Whole numbers are ints, bytes are bytes, times are seconds. `report/` draws tables from these objects and from nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bursar.devices import Device
+    from bursar.model import Model
+    from bursar.planner import Candidate, Found, Space
+    from bursar.training import Training
+
+Options = dict[str, Any]
+Payload = dict[str, Any]
+
+
+def _model(options: Options) -> Model:
+    from bursar.model import load
+
+    return load(options["model"], mtp=options.get("mtp", False), dropout=options.get("dropout"))
+
+
+def _device(options: Options) -> Device | None:
+    from bursar.devices import device
+
+    return device(options["device"]) if options["device"] else None
+
+
+def _per(total: int, count: int) -> int | float:
+    """total / count, an int where it comes out whole."""
+    return total // count if total % count == 0 else total / count
+
+
+def params(options: Options) -> Payload:
+    """Parameters, exact: total, active, and every part."""
+    model = _model(options)
+    found = model.parameters()
+    return {
+        "model": model.name, "total": found.total, "active": found.active, "embedding": found.embedding, "head": found.head,
+        "components": found.components, "source": model.published.source, "published": model.published.figures,
+    }  # fmt: skip
+
+
+def flops(options: Options) -> Payload:
+    """Model FLOPs of a batch: forward, backward, training, per token and by kind."""
+    model = _model(options)
+    step = model.step(options["seq"], options["batch"], options["mask"])
+    found = model.flops(step.queries, options["batch"], options["mask"])
+    return {
+        "model": model.name, "seq": step.queries, "batch": options["batch"], "forward": found.forward, "backward": found.backward,
+        "train": found.train, "forward_per_token": _per(found.forward, step.tokens), "train_per_token": _per(found.train, step.tokens),
+        "by_kind": found.by_kind,
+        "convention": f"1 multiply-add = 2 FLOP; matrix products only; attention core with a {options['mask']} mask; logits and router "
+        "counted, embedding look-up 0, recomputation not counted",
+    }  # fmt: skip
+
+
+def kv(options: Options) -> Payload:
+    """KV cache: elements and bytes per token, and of a batch at its length."""
+    model = _model(options)
+    length = model.length(options["seq"])
+    found = model.kv(length, options["batch"], options["kv_dtype"])
+    return {"model": model.name, "seq": length, "batch": options["batch"], "kv_dtype": options["kv_dtype"], **found._asdict()}
+
+
+def activations(options: Options) -> Payload:
+    """Bytes that autograd keeps for one micro-batch, by layer and tensor."""
+    from bursar import jobs
+
+    model = _model(options)
+    plan = jobs.plan({**options, "pp": 1, "dp": 1, "devices": None, "nodes": None})
+    length = model.length(options["seq"])
+    found = model.activations(plan, length, options["mask"])
+    return {
+        "model": model.name, "seq": length, "micro_batch": plan.micro_batch, "kernels": plan.kernels, "precision": plan.precision,
+        "recompute": plan.recompute, "tp": plan.tensor, "sp": plan.sequence,
+        "layers": [layer._asdict() for layer in found.layers], "shared": found.shared, "embedding": found.embedding,
+        "head": found.head, "loss": found.loss, "total": found.total,
+        "entries": [
+            {"path": entry.path, "tensor": entry.path.rsplit(".", 1)[-1], "kind": entry.kind, "count": entry.times, "bytes": entry.value}
+            for entry in found.entries
+        ],
+    }  # fmt: skip
+
+
+def _job(training: Training, options: Options) -> Payload:
+    """What was asked, as it was understood."""
+    plan = training.plan
+    return {
+        "model": options["model"], "seq": training.length, "global_batch": training.global_batch,
+        "global_batch_tokens": training.global_batch * training.length, "devices": plan.devices,
+        "device": training.device.id if training.device else None, "plan": plan.options(),
+    }  # fmt: skip
+
+
+def memory(options: Options) -> Payload:
+    """Bytes of one rank of every pipeline stage at its peak, by category."""
+    from bursar import jobs
+
+    training, batch = jobs.training(_model(options), options, _device(options))
+    stages = training.memory()
+    capacity = int(training.device.memory.si) if training.device else None
+    peak = max(stage.peak for stage in stages)
+    return {
+        **_job(training, options), "asked_tokens": batch.asked_tokens,
+        "stages": [{**stage._asdict(), "peak": stage.peak} for stage in stages], "peak": peak, "device_memory": capacity,
+        "fits": None if capacity is None else peak <= capacity,
+        "measured": "runtime is a measured overhead; every other part is exact tensors",
+    }  # fmt: skip
+
+
+def time(options: Options) -> Payload:
+    """Seconds of a step and where they go, tokens per second, MFU, HFU; with --tokens the days and the cost of a run."""
+    from bursar import jobs
+    from bursar.errors import PlanError
+
+    device = _device(options)
+    if device is None:
+        raise PlanError("a time needs a device", field="device", valid="--device NAME")
+    training, batch = jobs.training(_model(options), options, device)
+    return {**_job(training, options), "asked_tokens": batch.asked_tokens, **_times(training), **_run(training, options)}
+
+
+def _times(training: Training) -> Payload:
+    from bursar.devices import band
+
+    seconds = training.seconds
+    tokens = training.global_batch * training.length
+    fastest, slowest = band()
+    rate = training.model_flops / seconds.step / training.plan.devices
+    return {
+        "step_s": seconds.step, "step_s_band": [seconds.step * fastest.si, seconds.step * slowest.si],
+        "band": f"uncalibrated: {slowest.source.title}", "tokens_per_s": tokens / seconds.step,
+        "tokens_per_s_per_device": tokens / seconds.step / training.plan.devices, "model_flops_per_step": training.model_flops,
+        "executed_flops_per_step": training.executed_flops, "model_tflops_per_device": rate / 1e12,
+        "mfu": training.utilization(training.model_flops), "hfu": training.utilization(training.executed_flops),
+        "peak_dtype": training.plan.recipe.compute, "mask": training.mask, "bubble_fraction": seconds.bubble / seconds.step,
+        "breakdown_s": seconds._asdict(),
+    }  # fmt: skip
+
+
+def _run(training: Training, options: Options) -> Payload:
+    from bursar import jobs
+
+    if not options["tokens"]:
+        return {}
+    return {"run_tokens": options["tokens"], **jobs.run(training, options["tokens"], options["price"])._asdict()}
+
+
+def plan(options: Options) -> Payload:
+    """The best plans of a model on a cluster, why the first one wins, and what it would take if none fits."""
+    from bursar import planner
+    from bursar.errors import PlanError
+
+    model, device = _model(options), _device(options)
+    if device is None:
+        raise PlanError("a search needs a device", field="device", valid="--device NAME")
+    space, batch = planner.space_of(model, options, device)
+    found = planner.best_of(space)
+    payload = {
+        "model": options["model"], "device": device.id, "devices": space.devices, "device_memory": int(device.memory.si),
+        "seq": space.length, "global_batch": space.global_batch, "global_batch_tokens": batch.tokens, "asked_tokens": batch.asked_tokens,
+        "searched": found.searched, "feasible": found.feasible, "seconds": found.seconds, "space": planner.SPACE,
+        "best": [_candidate(space, candidate, found, options) for candidate in found.best],
+        "pareto": [_point(candidate) for candidate in found.pareto], "leanest": _point(found.leanest),
+    }  # fmt: skip
+    if not found.best:
+        payload["would_fit"] = _would_fit(space)
+    return payload
+
+
+def _point(candidate: Candidate) -> Payload:
+    return {
+        **candidate.plan.options(), "devices": candidate.plan.devices, "peak": candidate.peak, "step_s": candidate.step_s,
+        "mfu": candidate.utilization,
+    }  # fmt: skip
+
+
+def _candidate(space: Space, candidate: Candidate, found: Found, options: Options) -> Payload:
+    from bursar.report import reasons
+
+    training = space.training(candidate.plan)
+    return {
+        **_point(candidate), "why": reasons.why(candidate, found, options["lang"]),
+        "stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()],
+        **_times(training), **_run(training, options),
+    }  # fmt: skip
+
+
+def _would_fit(space: Space) -> Payload | None:
+    from bursar import planner
+
+    larger = planner.smallest_cluster(space)
+    return None if larger is None else {"devices": larger[0], **_point(larger[1])}
+
+
+def models(options: Options) -> Payload:
+    """The catalog of models: our count, the publisher's headline, the source."""
+    from bursar import catalog
+    from bursar.model import load
+
+    rows = []
+    for name in catalog.names():
+        model = load(name)
+        found = model.parameters()
+        rows.append({
+            "model": name, "name": catalog.title(name), "family": model.architecture.family, "total": found.total, "active": found.active,
+            "published": model.published.figures, "source": model.published.source,
+        })  # fmt: skip
+    return {"models": rows}
+
+
+def devices(options: Options) -> Payload:
+    """The catalog of devices: dense peaks, memory, links, each number with its source."""
+    from bursar import devices as catalog
+    from bursar.facts import Fact
+
+    def fact(found: Fact | None) -> Payload | None:
+        if found is None:
+            return None
+        note = {"note": found.note} if found.note else {}
+        return {"value": found.value, "unit": found.unit, "source": found.source.title, "as_of": found.source.as_of, **note}
+
+    rows = []
+    for name in catalog.names():
+        device = catalog.device(name)
+        rows.append({
+            "device": name, "name": device.name, "aliases": list(device.aliases), "peaks": {k: fact(v) for k, v in device.peaks.items()},
+            "memory": fact(device.memory), "memory_bandwidth": fact(device.memory_bandwidth), "link": fact(device.link),
+            "link_kind": device.link_kind, "link_domain": fact(device.domain), "network": fact(device.network), "node": fact(device.node),
+            "power": fact(device.power), "price": fact(catalog.price(name)),
+        })  # fmt: skip
+    return {"devices": rows}
+
+
+def optimizers(options: Options) -> Payload:
+    """The optimizers: bytes of state per parameter, update, source."""
+    from bursar.facts import sources
+    from bursar.optimizers import OPTIMIZERS
+
+    return {
+        "optimizers": [
+            {
+                "name": item.name, "state_per_param": float(item.bytes_per_parameter), "state": [name for name, _ in item.state],
+                "update": item.update, "source": sources()[item.source].title,
+            }
+            for item in OPTIMIZERS.values()
+        ]
+    }  # fmt: skip

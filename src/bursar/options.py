@@ -1,0 +1,139 @@
+"""Job options: one table, from which the command line, the Python call, a link's query string and a form are made.
+
+Names are those of the command line without dashes. A value that does not fit is refused with what would be valid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from bursar import recompute
+from bursar.errors import PlanError, shown
+from bursar.kernels import PROFILES
+from bursar.optimizers import OPTIMIZERS
+from bursar.precision import BITS, RECIPES
+
+MAX_COUNT = 10**18
+_NUMBER = re.compile(r"(\d+(?:_\d+)*(?:\.\d+)?(?:[eE]\+?\d{1,2})?)\s*([kKmMbBgGtT]?)")
+_POWERS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
+
+
+def count(text: str | int, *, low: int = 1, high: int = MAX_COUNT, kilo: int = 1000) -> int:
+    """A whole number with a suffix: 15T, 70B, 4M are powers of ten; `kilo` is 1024 for lengths (8k = 8192)."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        value: float | int = text
+    else:
+        match = _NUMBER.fullmatch(str(text).strip())
+        if not match:
+            raise ValueError(f"a whole number from {low:,} to {high:,}, with k, M, B or T if you like")
+        digits, suffix = match[1].replace("_", ""), match[2].lower()
+        factor = kilo if suffix == "k" else _POWERS[suffix]
+        value = int(digits) * factor if digits.isdigit() else float(digits) * factor
+    if value != int(value) or not low <= value <= high:
+        raise ValueError(f"a whole number from {low:,} to {high:,}")
+    return int(value)
+
+
+def length(text: str | int) -> int:
+    return count(text, high=10**8, kilo=1024)
+
+
+def degree(text: str | int) -> int:
+    return count(text, high=10**6)
+
+
+def money(text: str | float) -> float:
+    return _real(text, "a price of zero or more", lambda value: 0 <= value < 1e6)
+
+
+def probability(text: str | float) -> float:
+    return _real(text, "a number from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+def _real(text: str | float, valid: str, fits: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(valid) from None
+    if not fits(value):
+        raise ValueError(valid)
+    return value
+
+
+class Option(NamedTuple):
+    """An option: its name, how its text is read (None for a switch), its default, its valid words, and its meaning."""
+
+    name: str
+    read: Callable[[str], Any] | None
+    default: Any
+    valid: tuple[str, ...]
+    meaning: str
+    meaning_zh: str
+
+    def value(self, given: Any) -> Any:
+        """The value of what was given, refused if it does not fit."""
+        if given is None:
+            return self.default
+        if self.valid:
+            word = str(given).split(",")[0] if self.name == "kernels" else str(given)
+            if word not in self.valid:
+                raise PlanError(f"{self.name}={_as_given(given)}", field=self.name, value=given, valid=self.valid)
+            return str(given)
+        if self.read is None:
+            return bool(given)
+        try:
+            return self.read(given)
+        except ValueError as error:
+            raise PlanError(f"{self.name}={_as_given(given)}", field=self.name, value=given, valid=str(error)) from None
+
+
+def _as_given(given: Any) -> str:
+    return shown(given) if len(str(given)) > 40 or not str(given).isprintable() else str(given)
+
+
+def _table(*options: Option) -> Mapping[str, Option]:
+    return {option.name: option for option in options}
+
+
+OPTIONS: Mapping[str, Option] = _table(
+    Option("seq", length, None, (), "tokens of a sequence (8k = 8192); default: the trained length up to 8192", "序列长度（8k = 8192）"),
+    Option("batch", degree, 1, (), "sequences", "序列数"),
+    Option("micro_batch", degree, 1, (), "sequences per device and pass", "每设备每次前向的序列数（微批量）"),
+    Option("global_batch", degree, None, (), "sequences per step", "每步的序列数（全局批量）"),
+    Option("global_batch_tokens", count, None, (), "tokens per step, rounded to whole sequences", "每步的词元数，取整到整条序列"),
+    Option("tokens", count, None, (), "tokens of the whole run", "整个训练的词元数"),
+    Option("precision", None, "bf16", tuple(RECIPES), "precision recipe", "精度方案"),
+    Option("grad_dtype", None, None, ("fp32", "bf16", "fp16"), "dtype of gradients; default: that of the weights", "梯度的数据类型"),
+    Option("optimizer", None, "adamw", tuple(OPTIMIZERS), "optimizer", "优化器"),
+    Option("kernels", None, "fused", tuple(PROFILES), "implementations: a profile, with ,slot=name for departures", "算子实现方案"),
+    Option("recompute", None, "none", recompute.MODES, "activation recomputation", "激活重计算"),
+    Option("mask", None, "full", ("full", "causal"), "pairs of the attention core that are counted", "注意力核心的计数方式"),
+    Option("dropout", probability, None, (), "replaces every dropout probability of the config", "替换配置中的丢弃概率"),
+    Option("tp", degree, 1, (), "tensor-parallel size", "张量并行度"),
+    Option("sp", None, False, (), "sequence parallelism beside tensor parallelism", "序列并行"),
+    Option("ep", degree, 1, (), "expert-parallel size", "专家并行度"),
+    Option("etp", degree, None, (), "tensor-parallel size inside experts; default: tp", "专家内的张量并行度，默认同 tp"),
+    Option("pp", degree, 1, (), "pipeline stages", "流水线级数"),
+    Option("dp", degree, None, (), "data-parallel size; default: what the devices leave", "数据并行度，默认由设备数推出"),
+    Option("zero", None, "0", ("0", "1", "2", "3"), "ZeRO stage", "ZeRO 阶段"),
+    Option("device", str, None, (), "device of the catalog", "设备型号"),
+    Option("devices", degree, None, (), "number of devices", "设备数"),
+    Option("nodes", degree, None, (), "number of nodes of the device's usual size", "节点数"),
+    Option("price", money, None, (), "US dollars per device-hour; default: a dated example", "每设备小时价格（美元）"),
+    Option("kv_dtype", None, "bf16", tuple(BITS), "dtype of the KV cache", "KV 缓存的数据类型"),
+    Option("mtp", None, False, (), "with the multi-token-prediction modules of the config", "包含多词元预测模块"),
+    Option("lang", None, "en", ("en", "zh"), "language of reports", "报告语言"),
+)
+
+
+
+def values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every given option read and checked; None stands for its default."""
+    return {name: OPTIONS[name].value(value) for name, value in given.items()}
+
+
+def switch(option: Option) -> bool:
+    """Whether an option is given without a value."""
+    return option.read is None and not option.valid

@@ -1,0 +1,1 @@
+"""Tables and sentences for people, drawn from the objects that the verbs return. No cost is computed here."""

@@ -1,0 +1,233 @@
+"""Tables for people. Each function draws the object of one verb; none computes a cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bursar.report.units import both, duration, gib, percent, short, whole
+from bursar.report.words import say
+
+Payload = dict[str, Any]
+PIPED_WIDTH = 120
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print the answer of a verb."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPED_WIDTH)
+    DRAW[verb](payload, lang, console)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose first column holds names and the others numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    return table
+
+
+def _params(payload: Payload, lang: str, console: Console) -> None:
+    table = _table(f"{payload['model']}: {whole(payload['total'])} {say('parameters', lang)}", *[say(k, lang) for k in ("part", "parameters", "share")])
+    for path, value in payload["components"].items():
+        table.add_row(path, whole(value), percent(value / payload["total"]))
+    table.add_section()
+    for key in ("embedding", "head", "active", "total"):
+        table.add_row(say(key, lang), whole(payload[key]), percent(payload[key] / payload["total"]))
+    console.print(table)
+    _source(payload, lang, console)
+
+
+def _source(payload: Payload, lang: str, console: Console) -> None:
+    source = payload.get("source") or {}
+    if source:
+        figures = ", ".join(f"{key} {value}" for key, value in (payload.get("published") or {}).items() if key != "note")
+        console.print(f"{say('source', lang)}: {source.get('title', '')}" + (f" ({say('published', lang)}: {figures})" if figures else ""), style="dim")
+
+
+def _flops(payload: Payload, lang: str, console: Console) -> None:
+    table = _table(f"{payload['model']}: {payload['batch']} × {payload['seq']:,}", say("kind", lang), "FLOP", say("share", lang))
+    for kind, value in payload["by_kind"].items():
+        table.add_row(kind, whole(value), percent(value / payload["forward"]))
+    table.add_section()
+    for key in ("forward", "backward", "train", "forward_per_token", "train_per_token"):
+        table.add_row(key.replace("_", " "), whole(payload[key]), f"{short(payload[key])}FLOP")
+    console.print(table)
+    console.print(payload["convention"], style="dim")
+
+
+def _kv(payload: Payload, lang: str, console: Console) -> None:
+    table = _table(f"{payload['model']}: KV, {payload['batch']} × {payload['seq']:,}, {payload['kv_dtype']}", say("kind", lang), "")
+    table.add_row("elements per token", whole(payload["elements_per_token"]))
+    table.add_row("bytes per token", whole(payload["bytes_per_token"]))
+    table.add_row("bytes", f"{whole(payload['bytes'])} = {both(payload['bytes'])}")
+    table.add_row("state bytes", whole(payload["state_bytes"]))
+    console.print(table)
+
+
+def _activations(payload: Payload, lang: str, console: Console) -> None:
+    title = f"{payload['model']}: {payload['micro_batch']} × {payload['seq']:,}, {payload['kernels']}, {payload['precision']}, {payload['recompute']}"
+    table = _table(title, say("kind", lang), say("count", lang), say("layer_bytes", lang), say("total", lang))
+    for layer in payload["layers"]:
+        table.add_row(layer["kind"], whole(layer["count"]), whole(layer["bytes"]), whole(layer["count"] * layer["bytes"]))
+    for key in ("shared", "embedding", "head", "loss"):
+        table.add_row(say(key, lang), "", "", whole(payload[key]))
+    table.add_row(say("total", lang), "", "", f"{whole(payload['total'])} = {both(payload['total'])}")
+    console.print(table)
+    tensors = _table("", "tensor", say("kind", lang), say("count", lang), "B")
+    for entry in payload["entries"]:
+        tensors.add_row(entry["path"], entry["kind"], whole(entry["count"]), whole(entry["bytes"]))
+    console.print(tensors)
+
+
+def _job_lines(payload: Payload, lang: str, console: Console) -> None:
+    line = say("batch", lang, sequences=payload["global_batch"], seq=payload["seq"], tokens=payload["global_batch_tokens"])
+    asked = payload.get("asked_tokens")
+    if asked and asked != payload["global_batch_tokens"]:
+        line += say("batch_rounded", lang, asked=asked)
+    console.print(line)
+
+
+def _stages(stages: list[Payload], lang: str) -> Table:
+    """Memory by stage and category; categories that are zero everywhere are left out, equal stages shown once."""
+    keys = [key for key in stages[0] if key == "peak" or any(stage[key] for stage in stages)]
+    table = _table("GiB", say("stage", lang), *[say(key, lang) for key in keys])
+    start = 0
+    for index, stage in enumerate(stages):
+        if index + 1 < len(stages) and stages[index + 1] == stage:
+            continue
+        table.add_row(str(index) if start == index else f"{start}–{index}", *[gib(stage[key]) for key in keys])
+        start = index + 1
+    return table
+
+
+def _fit(peak: int, capacity: int | None, device: str | None, lang: str) -> str:
+    if capacity is None:
+        return f"{say('peak', lang)} {both(peak)}"
+    facts = {"memory": both(capacity), "device": device, "free": both(capacity - peak), "missing": both(peak - capacity)}
+    return say("fits" if peak <= capacity else "fits_not", lang, **facts)
+
+
+def layout(plan: Mapping[str, Any]) -> str:
+    """A plan in one line; what is not in use is left out."""
+    sizes = [f"{name}{plan[name]}" for name in ("tp", "pp", "dp", "ep") if plan[name] > 1 or name in ("tp", "pp", "dp")]
+    if plan["ep"] > 1 and plan["etp"] != plan["tp"]:
+        sizes.append(f"etp{plan['etp']}")
+    sizes += ["sp"] if plan["sp"] else []
+    return " ".join([*sizes, f"zero{plan['zero']}", f"mb{plan['micro_batch']}", f"recompute-{plan['recompute']}"])
+
+
+def _memory(payload: Payload, lang: str, console: Console) -> None:
+    console.print(f"[bold]{payload['model']}[/bold]  {layout(payload['plan'])}  {payload['plan']['precision']}, {payload['plan']['optimizer']}")
+    _job_lines(payload, lang, console)
+    console.print(_stages(payload["stages"], lang))
+    console.print(_fit(payload["peak"], payload["device_memory"], payload["device"], lang), style="bold")
+    console.print(say("runtime_note", lang), style="dim")
+
+
+def _breakdown(payload: Payload, lang: str) -> Table:
+    table = _table("", say("part", lang), "s", say("share", lang))
+    for key, value in payload["breakdown_s"].items():
+        if value:
+            table.add_row(say(key, lang), f"{value:,.4f}", percent(value / payload["step_s"]))
+    table.add_row(say("step", lang), f"{payload['step_s']:,.4f}", "")
+    return table
+
+
+def _time(payload: Payload, lang: str, console: Console) -> None:
+    console.print(f"[bold]{payload['model']}[/bold]  {layout(payload['plan'])}  {payload['devices']:,} × {payload['device']}")
+    _job_lines(payload, lang, console)
+    console.print(_breakdown(payload, lang))
+    rates = f"{short(payload['tokens_per_s'])}tokens/s, {payload['model_tflops_per_device']:.1f} TFLOP/s per device"
+    console.print(f"{rates}, MFU {percent(payload['mfu'])}, HFU {percent(payload['hfu'])}", style="bold")
+    _run_line(payload, lang, console)
+    _notes(payload, lang, console)
+
+
+def _notes(payload: Payload, lang: str, console: Console) -> None:
+    low, high = payload["step_s_band"]
+    step = payload["step_s"]
+    facts = {"low": low / step, "high": high / step, "low_s": duration(low), "high_s": duration(high)}
+    console.print(say("band", lang, **facts), style="dim")
+    console.print(say("mfu_note", lang, mask=payload["mask"], dtype=payload["peak_dtype"], device=payload["device"]), style="dim")
+
+
+def _run_line(payload: Payload, lang: str, console: Console) -> None:
+    if "days" not in payload:
+        return
+    cost = ""
+    if payload["cost_usd"] is not None:
+        price = payload["cost_usd"] / payload["device_hours"]
+        cost = say("cost_note", lang, usd=f"${payload['cost_usd']:,.0f}", price=f"${price:.2f}")
+    facts = {"tokens": payload["run_tokens"], "steps": payload["steps"], "days": payload["days"], "low": payload["days_low"]}
+    console.print(say("run", lang, **facts, high=payload["days_high"], hours=payload["device_hours"], cost=cost), style="bold")
+
+
+def _plan(payload: Payload, lang: str, console: Console) -> None:
+    console.print(f"[bold]{payload['model']}[/bold]  {payload['devices']:,} × {payload['device']}")
+    _job_lines(payload, lang, console)
+    facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
+    console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
+    if not payload["best"]:
+        return _nothing_fits(payload, lang, console)
+    _best(payload, lang, console)
+    winner = {**payload["best"][0], "device": payload["device"]}
+    console.print(_stages(winner["stages"], lang))
+    console.print(_breakdown(winner, lang))
+    _run_line(winner, lang, console)
+    console.print(say("runtime_note", lang), style="dim")
+    _notes(winner, lang, console)
+
+
+def _best(payload: Payload, lang: str, console: Console) -> None:
+    table = _table("", "", *[say("step", lang), "MFU", f"{say('peak', lang)} GiB", say("days", lang), f"{say('cost', lang)} $"])
+    for index, best in enumerate(payload["best"], 1):
+        days = f"{best['days']:,.1f}" if "days" in best else ""
+        cost = f"{best['cost_usd']:,.0f}" if best.get("cost_usd") is not None else ""
+        table.add_row(f"{index}. {layout(best)}", f"{best['step_s']:.3f} s", percent(best["mfu"]), gib(best["peak"]), days, cost)
+    console.print(table)
+    for index, best in enumerate(payload["best"], 1):
+        console.print(f"{index}. {best['why']}")
+
+
+def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:
+    leanest, larger = payload["leanest"], payload["would_fit"]
+    facts = {"layout": layout(leanest), "need": both(leanest["peak"]), "device": payload["device"], "memory": both(payload["device_memory"])}
+    console.print(say("none_fits", lang, **facts), style="bold")
+    console.print(say("would_fit", lang, devices=larger["devices"], layout=layout(larger)) if larger else say("would_not", lang))
+
+
+def _models(payload: Payload, lang: str, console: Console) -> None:
+    table = _table("", *[say(key, lang) for key in ("model", "family", "total", "active", "published")])
+    for row in payload["models"]:
+        table.add_row(row["model"], row["family"], whole(row["total"]), whole(row["active"]), row["published"].get("total", ""))
+    console.print(table)
+
+
+def _devices(payload: Payload, lang: str, console: Console) -> None:
+    table = _table("", say("device", lang), "TFLOP/s bf16", "fp8", say("memory", lang), say("bandwidth", lang), say("link", lang), "alias")
+
+    def text(fact: Payload | None) -> str:
+        return f"{fact['value']:g} {fact['unit']}" if fact else ""
+
+    for row in payload["devices"]:
+        peaks = [f"{row['peaks'][kind]['value']:g}" if kind in row["peaks"] else "" for kind in ("bf16", "fp8")]
+        table.add_row(row["device"], *peaks, text(row["memory"]), text(row["memory_bandwidth"]), text(row["link"]), ", ".join(row["aliases"]))
+    console.print(table)
+
+
+def _optimizers(payload: Payload, lang: str, console: Console) -> None:
+    table = _table("", *[say(key, lang) for key in ("kind", "state", "update")])
+    for row in payload["optimizers"]:
+        table.add_row(row["name"], f"{row['state_per_param']:g}", row["update"])
+    console.print(table)
+
+
+DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
+    "params": _params, "flops": _flops, "kv": _kv, "activations": _activations, "memory": _memory, "time": _time, "plan": _plan,
+    "models": _models, "devices": _devices, "optimizers": _optimizers,
+}  # fmt: skip

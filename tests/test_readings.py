@@ -1,0 +1,329 @@
+"""Every registered formula gives the same number in its three readings: ints, SymPy symbols, float64 arrays.
+
+For each formula the dimensions of a sample become symbols, whose substituted value must equal the int reading exactly, and
+arrays of several plans, each of which must equal its own int reading to float64 rounding. Whole models follow: what a family
+says in letters is what it says in numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from fractions import Fraction
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import sympy
+
+import bursar
+from bursar import catalog, facts, families, ledger
+from bursar.formula import FORMULAS
+from bursar.kernels import IMPLEMENTATIONS, SLOTS
+from bursar.model import Model, load
+from bursar.network import Group, Network
+from bursar.notation import LETTERS
+from bursar.ops.attention import Attention
+from bursar.ops.blocks import gated_product
+from bursar.ops.collective import AllToAll, Copy, Gather, Reduce, Scatter
+from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
+from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
+from bursar.ops.moe import Experts
+from bursar.optimizers import OPTIMIZERS
+from bursar.precision import RECIPES
+from bursar.roofline import Roofline
+from bursar.step import Step
+from bursar.tree import Architecture, Block, Input, Op, dims_of
+
+FACES = ("bursar.cli", "bursar.report", "bursar.web", "bursar.measure", "bursar.__main__")
+for found in pkgutil.walk_packages(bursar.__path__, "bursar.", onerror=lambda name: None):
+    if not found.name.startswith(FACES):
+        import_module(found.name)  # so that every formula registers itself
+
+ROUNDING = 1e-12  # a few float64 roundings of 2⁻⁵³ each
+STRETCHES = (1, 2, 3)  # an array holds the sample with all its dimensions times 1, 2 and 3, so that what divides still does
+
+
+# ── three readings of one thing ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def letter(name: str, value: int) -> sympy.Symbol:
+    """A symbol for a dimension; only one that may be zero is not known to be positive."""
+    return sympy.Symbol(name, integer=True, **({"positive": True} if value else {"nonnegative": True}))
+
+
+def spread(value: int) -> np.ndarray:
+    return np.array([float(value * stretch) for stretch in STRETCHES])
+
+
+def flat(result: Any) -> list[Any]:
+    """The numbers of a result: one, or those of a named tuple."""
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def substituted(expression: Any, numbers: dict[str, Any]) -> Any:
+    """A symbolic result at its numbers; an int result stands for itself."""
+    expression = sympy.sympify(expression)
+    return expression.subs({symbol: exact(numbers[symbol.name]) for symbol in expression.free_symbols})
+
+
+def exact(number: Any) -> sympy.Rational:
+    return sympy.Rational(number.numerator, number.denominator)
+
+
+def agree(read: Callable[[Callable[[str, int], Any]], Any], number: type = int) -> None:
+    """`read` computes a result from a function that turns (name, sample value) into a dimension: all its readings agree."""
+    numbers: dict[str, Any] = {}
+
+    def noted(name: str, value: int) -> Any:
+        numbers[name] = number(value)
+        return numbers[name]
+
+    whole = flat(read(noted))
+    symbolic = flat(read(letter))
+    assert [substituted(part, numbers) for part in symbolic] == [exact(part) for part in whole]
+
+    arrays = flat(read(lambda name, value: spread(value)))
+    for index, stretch in enumerate(STRETCHES):
+        expected = flat(read(lambda name, value, stretch=stretch: number(value * stretch)))
+        got = [float(np.broadcast_to(part, len(STRETCHES))[index]) for part in arrays]
+        assert got == pytest.approx([float(part) for part in expected], rel=ROUNDING)
+
+
+# ── operators ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+EXPERT = Block({"x": Input(6), **gated_product("x", 6, 10)}, "expert")
+SHARED: dict[str, Any] = {"over": 4, "copies": 2}  # ranks that share the tokens; ranks that hold the same weights
+OPERATORS: tuple[Op, ...] = (
+    Input(8, **SHARED),
+    Linear("x", 6, 8, "column", bias=False, unit=2, **SHARED),
+    Linear("x", 6, 8, "row", bias=True),
+    Router("x", 6, 8, **SHARED),
+    Router("x", 6, 8, correction=True, bias=True),
+    Head("x", 6, 40, **SHARED),
+    Head("x", 6, 40, tied="embedding"),
+    Tokens(),
+    Embedding("ids", 40, 6, **SHARED),
+    Embedding("ids", 40, 6, tied="embedding"),
+    PositionEmbedding("ids", 32, 6),
+    Loss("logits", 40, **SHARED),
+    Attention("q", "k", "v", 4, 2, 8, 6, 28),
+    Attention("q", "k", "v", 4, 2, 8, 6, 28, window=5, dropout=0.1, **SHARED),
+    Attention("q", "k", "v", 4, 4, 8, 8, 64, window=500, causal=False),
+    RMSNorm("x", 6, 4, **SHARED),
+    LayerNorm("x", 6),
+    LayerNorm("x", 6, 4, bias=False),
+    Activation("x", 6),
+    Bias("x", 6, **SHARED),
+    Dropout("x", 6, p=0.1),
+    Dropout("x", 6),
+    Rotary("x", 12, 4, **SHARED),
+    Slice("x", 6),
+    Concat("x", "y", 6, 8, **SHARED),
+    Add("x", "y", 6, **SHARED),
+    Gated("x", "y", 10),
+    Experts("x", "router", 8, 3, 6, block=EXPERT, gathered=2, **SHARED),
+    Copy("x", 6, 4),
+    Reduce("x", 6, 4),
+    Gather("x", 6, 4),
+    Scatter("x", 6, 4, **SHARED),
+    AllToAll("x", 6, 4, **SHARED),
+)  # fmt: skip
+STEPS: tuple[Step, ...] = tuple(Step(4, 16, past, mask) for past in (0, 7) for mask in ("full", "causal"))
+
+Reading = Callable[[str, int], Any]
+
+
+def reread(op: Op, dim: Reading, path: str = "") -> Op:
+    """The operator with every dimension replaced, those of a nested block too."""
+    sizes = {name: dim(f"{path}{name}", value) for name, value in dims_of(op).items() if value is not None}
+    if isinstance(op, Experts):
+        lines = {name: reread(part, dim, f"{path}{name}.") for name, part in op.block.lines.items()}
+        return replace(op, **sizes, block=Block(lines, op.block.kind))
+    return replace(op, **sizes)
+
+
+def step_of(step: Step, dim: Reading) -> Step:
+    sizes = {f.name: dim(f"step.{f.name}", getattr(step, f.name)) for f in fields(step) if f.type == "Dim"}
+    return replace(step, **sizes)
+
+
+def operator_samples(function: Callable[..., Any]) -> Iterator[Callable[[Reading], Any]]:
+    """The readings of a method on every sample operator whose class has it."""
+    takes_step = "step" in inspect.signature(function).parameters
+    for op in OPERATORS:
+        if getattr(type(op), function.__name__, None) is function:
+            for step in STEPS if takes_step else STEPS[:1]:
+                yield lambda dim, op=op, step=step: function(reread(op, dim), *([step_of(step, dim)] if takes_step else []))
+
+
+# ── everything else: what is read three ways, and how the formula is called with it ─────────────────────────────────────
+
+
+class Sample(NamedTuple):
+    """Sample dimensions of a formula and its call. Rates of a machine and quotients are read as Fractions to stay exact."""
+
+    dims: dict[str, int]
+    call: Callable[..., Any]
+    number: type = int
+
+
+LINKS = {"link": 450, "link_latency": 3, "domain": 8, "port": 50, "port_latency": 5}
+GROUPS = ((2, 4), (4, 4), (16, 1), (1, 16), (16, 16))  # (ranks, stride): within a domain of 8, and over more of them
+RATES = {"matmul": 700, "grouped": 500, "attention": 600, "attention_length": 64, "memory": 3, "overhead": 2}
+
+
+def _pairs(window: int | None, past: int, mask: str, causal: bool) -> Sample:
+    dims = {"sequences": 2, "queries": 16, "past": past, **({} if window is None else {"window": window})}
+    return Sample(dims, lambda f, window=None, **step: f(Step(**step, mask=mask), window, causal))
+
+
+def _ring_or_pairs(ways: int, stride: int) -> Sample:
+    return Sample({**LINKS, "ways": ways, "stride": stride}, lambda f, ways, stride, **links: f(Network(**links), ways, stride), Fraction)
+
+
+def _message(stride: int) -> Sample:
+    return Sample({**LINKS, "size": 1000, "stride": stride}, lambda f, size, stride, **links: f(Network(**links), size, stride), Fraction)
+
+
+def _operator_seconds(engine: str, flops: int) -> Sample:
+    dims = {**RATES, "flops": flops, "moved": 900, "length": 32}
+    return Sample(dims, lambda f, flops, moved, length, **rates: f(Roofline(**rates), engine, flops, moved, length), Fraction)
+
+
+def _group_seconds(collective: str) -> Sample:
+    dims = {"ring": 3, "pairs": 2, "latency": 5, "size": 1000}
+    return Sample(dims, lambda f, size, **group: f(Group(**group), collective, size), Fraction)
+
+
+SAMPLES: dict[str, tuple[Sample, ...]] = {
+    "step.Step.pairs": tuple(
+        _pairs(window, past, mask, causal)
+        for window in (None, 5, 100) for past in (0, 7) for mask in ("full", "causal") for causal in (True, False)
+    ),
+    "parallel.pipeline.in_flight": tuple(
+        Sample({"stage": 2, "stages": 8, "micro_batches": m}, lambda f, **dims: f(**dims)) for m in (3, 6, 32)
+    ),
+    "parallel.pipeline.bubble": (Sample({"stages": 8, "micro_batches": 30}, lambda f, **dims: f(**dims), Fraction),),
+    "parallel.data.held": tuple(
+        Sample({"weights": weights, "ways": 8}, lambda f, stage=stage, **dims: f(**dims, stage=stage))
+        for weights in (4096, 4099) for stage in (0, 1, 2, 3)
+    ),
+    "network.Group.seconds": tuple(map(_group_seconds, ("all_reduce", "all_gather", "reduce_scatter", "all_to_all"))),
+    "network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
+    "network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
+    "network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
+    "roofline.Roofline.seconds": tuple(
+        _operator_seconds(engine, flops) for engine in ("matmul", "grouped", "attention", "vector") for flops in (1, 10**7)
+    ),
+    "step_time.update_bytes": tuple(
+        Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))
+        for master in (0, 4)
+    ),
+}  # fmt: skip
+
+
+def readings(name: str) -> Iterator[tuple[Callable[[Reading], Any], type]]:
+    """Every sample of a formula as a function of the reading, with the number type of its exact reading."""
+    function = FORMULAS[name].function
+    for sample in SAMPLES.get(name, ()):
+        yield lambda dim, s=sample: s.call(function, **{key: dim(key, value) for key, value in s.dims.items()}), sample.number
+    for read in operator_samples(function):
+        yield read, int
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_the_three_readings_agree(name: str) -> None:
+    samples = list(readings(name))
+    assert samples, f"{name} has no sample: add its operator to OPERATORS or its arguments to SAMPLES"
+    for read, number in samples:
+        agree(read, number)
+
+
+def test_every_operator_has_a_sample() -> None:
+    assert {type(op) for op in OPERATORS} == set(SLOTS)
+
+
+def test_every_sample_has_a_formula() -> None:
+    assert set(SAMPLES) <= set(FORMULAS)
+
+
+# ── sources ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CITED = sorted(
+    {f.source for f in FORMULAS.values()}
+    | {i.source for i in IMPLEMENTATIONS.values()}
+    | {r.source for r in RECIPES.values()}
+    | {o.source for o in OPTIMIZERS.values()}
+)
+
+
+@pytest.mark.parametrize("source", CITED)
+def test_what_a_formula_cites_is_a_source(source: str) -> None:
+    assert source in facts.sources()
+
+
+# ── whole models ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _models_of(family: str) -> list[str]:
+    return [name for name in catalog.names() if catalog.entry(name).values["model_type"] == family]
+
+
+FAMILIES = {family: _models_of(family) for family in families.names()}
+MODELS = [name for models in FAMILIES.values() for name in models]
+BATCH, LENGTH = 2, 640
+
+
+def letters_of(model: Model) -> dict[str, int]:
+    """The numbers of a config under the letters of the notation."""
+    values = model.published.values
+    numbers = {letter: values[key] for key, letter in LETTERS.items() if values.get(key) is not None}
+    return {**numbers, "b": BATCH, "s": LENGTH}
+
+
+def stretched(architecture: Architecture, by: Any) -> Architecture:
+    """Every dimension of every operator times a number, or times an array of numbers."""
+    return architecture.replace(
+        lambda path, op: replace(op, **{name: value * by for name, value in dims_of(op).items() if value is not None})
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_model(family: str) -> None:
+    assert FAMILIES[family]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_in_letters_are_the_parameters(name: str) -> None:
+    model = load(name)
+    in_words, in_ints = model.parameters(words=True), model.parameters()
+    numbers = letters_of(model)
+    assert substituted(model.params(words=True), numbers) == model.params() == in_ints.total
+    assert substituted(in_words.active, numbers) == in_ints.active
+    assert {path: substituted(part, numbers) for path, part in in_words.components.items()} == in_ints.components
+
+
+@pytest.mark.parametrize("mask", ["full", "causal"])
+@pytest.mark.parametrize("name", MODELS)
+def test_flops_in_letters_are_the_flops(name: str, mask: str) -> None:
+    model = load(name)
+    in_words, in_ints = model.flops(mask=mask, words=True), model.flops(LENGTH, BATCH, mask)
+    numbers = letters_of(model)
+    assert substituted(in_words.forward, numbers) == in_ints.forward
+    assert substituted(in_words.backward, numbers) == in_ints.backward
+    assert {kind: substituted(part, numbers) for kind, part in in_words.by_kind.items()} == in_ints.by_kind
+
+
+@pytest.mark.parametrize("name", [models[0] for models in FAMILIES.values() if models])
+def test_the_array_reading_of_a_model_is_the_int_reading_of_each_plan(name: str) -> None:
+    architecture = load(name).architecture
+    step = Step(*(np.array([float(size * by) for by in STRETCHES]) for size in (BATCH, LENGTH)), 0, "causal")
+    book = ledger.of_model(stretched(architecture, np.array(STRETCHES, dtype=float)), step)
+    for index, by in enumerate(STRETCHES):
+        ints = ledger.of_model(stretched(architecture, by), Step(BATCH * by, LENGTH * by, 0, "causal"))
+        for quantity, expected in ints.by("quantity").items():
+            assert book.where(quantity=quantity).total()[index] == pytest.approx(expected, rel=ROUNDING)
