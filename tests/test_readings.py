@@ -182,16 +182,23 @@ def _pairs(window: int | None, past: int, mask: str, causal: bool) -> Sample:
 
 
 def _ring_or_pairs(ways: int, stride: int) -> Sample:
-    return Sample({**LINKS, "ways": ways, "stride": stride}, lambda f, ways, stride, **links: f(Network(**links), ways, stride), Fraction)
+    dims = {**LINKS, "ways": ways, "stride": stride}
+    return Sample(dims, lambda f, ways, stride, **links: f(Network(**links), ways, stride), Fraction)
 
 
 def _message(stride: int) -> Sample:
-    return Sample({**LINKS, "size": 1000, "stride": stride}, lambda f, size, stride, **links: f(Network(**links), size, stride), Fraction)
+    dims = {**LINKS, "size": 1000, "stride": stride}
+    return Sample(dims, lambda f, size, stride, **links: f(Network(**links), size, stride), Fraction)
 
 
-def _operator_seconds(engine: str, flops: int) -> Sample:
-    dims = {**RATES, "flops": flops, "moved": 900, "length": 32}
-    return Sample(dims, lambda f, flops, moved, length, **rates: f(Roofline(**rates), engine, flops, moved, length), Fraction)
+def _products(engine: str, flops: int) -> Sample:
+    dims = {**RATES, "flops": flops, "length": 32}
+    return Sample(dims, lambda f, flops, length, **rates: f(Roofline(**rates), engine, flops, length), Fraction)
+
+
+def _traffic() -> Sample:
+    dims = {**RATES, "elements": 900, "width": 2}
+    return Sample(dims, lambda f, elements, width, **rates: f(Roofline(**rates), elements, width), Fraction)
 
 
 def _group_seconds(collective: str) -> Sample:
@@ -216,9 +223,8 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
-    "roofline.Roofline.seconds": tuple(
-        _operator_seconds(engine, flops) for engine in ("matmul", "grouped", "attention", "vector") for flops in (1, 10**7)
-    ),
+    "roofline.Roofline.compute": tuple(_products(engine, 10**7) for engine in ("matmul", "grouped", "attention")),
+    "roofline.Roofline.traffic": (_traffic(),),
     "step_time.update_bytes": tuple(
         Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))
         for master in (0, 4)

@@ -1,8 +1,8 @@
 """bursar: what a large language model needs, before anyone pays for it — parameters, FLOPs, bytes, seconds, dollars.
 
-    >>> import bursar
-    >>> bursar.load("llama-3-8b").params()
-    8030261248
+>>> import bursar
+>>> bursar.load("llama-3-8b").params()
+8030261248
 """
 
 from __future__ import annotations
@@ -22,24 +22,45 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "BursarError",
+    "ConfigError",
+    "Device",
+    "Entry",
+    "Fact",
+    "Ledger",
+    "Model",
+    "Plan",
+    "PlanError",
+    "Step",
+    "Training",
+    "device",
+    "load",
+    "search",
+]
+
 _HOME = {
-    "BursarError": "errors", "ConfigError": "errors", "Device": "devices", "Entry": "ledger", "Fact": "facts",
-    "Ledger": "ledger", "Model": "model", "Plan": "plan", "PlanError": "errors", "Step": "step", "Training": "training",
-    "device": "devices", "load": "model", "search": "planner",
-}  # fmt: skip
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+    "errors": ("BursarError", "ConfigError", "PlanError"),
+    "devices": ("Device", "device"),
+    "facts": ("Fact",),
+    "ledger": ("Entry", "Ledger"),
+    "model": ("Model", "load"),
+    "plan": ("Plan",),
+    "planner": ("search",),
+    "step": ("Step",),
+    "training": ("Training",),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name where it lives, once it is asked for, so that `import bursar` is quick."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'bursar' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"bursar.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    for home, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"bursar.{home}"), name)
+    raise AttributeError(f"module 'bursar' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})

@@ -20,25 +20,21 @@ class Published:
 
     name: str
     values: dict[str, Any]
+    title: str = ""
     source: dict[str, str] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
-    """The models of the catalog."""
-    return tuple(sorted(file.name.removesuffix(".json") for file in data("models").iterdir() if file.name.endswith(".json")))
+    """The models of the catalog: a folder each, with the config.json and its origin."""
+    return tuple(sorted(folder.name for folder in data("models").iterdir() if folder.is_dir()))
 
 
 def entry(name: str) -> Published:
     """A model of the catalog."""
-    raw = json.loads(data("models", f"{name}.json").read_text(encoding="utf-8"))
-    return Published(name, raw["config"], raw["source"], raw.get("published", {}))
-
-
-def title(name: str) -> str:
-    """The publisher's name of a model of the catalog."""
-    return str(json.loads(data("models", f"{name}.json").read_text(encoding="utf-8"))["name"])
+    values, origin = (json.loads(data("models", name, file).read_text(encoding="utf-8")) for file in ("config.json", "origin.json"))
+    return Published(name, values, origin["name"], origin["source"], origin.get("published", {}))
 
 
 def find(model: str) -> Published:
@@ -63,10 +59,12 @@ def _hub(model: str) -> Published:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        raise BursarError(f"{model} looks like a Hub id, and the Hub client is not installed", valid="pip install 'bursar[hub]'") from None
+        raise BursarError(
+            f"{model} looks like a Hub id, and the Hub client is not installed", valid="pip install 'bursar[hub]'"
+        ) from None
     try:
         file = Path(hf_hub_download(model, "config.json"))
     except Exception as error:  # whatever the client raises: no network, no such model, no access
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise BursarError(f"cannot fetch config.json of {model}: {reason}", field="model", value=model) from None
-    return Published(model, config.read_file(file), {"title": f"{model} on the Hub"})
+    return Published(model, config.read_file(file), model, {"title": f"{model} on the Hub"})

@@ -79,10 +79,11 @@ class Config:
         """A number of layers: a dimension small enough to list."""
         return self.dim(*keys, high=MAX_LAYERS)
 
-    def has(self, key: str) -> None:
-        """A key that must be there because leaving it out means another value in each release of a library; null is a value."""
-        if key not in self.values:
-            raise ConfigError(f"missing config key {key!r}", field=key, where=self.where, valid="a value, or null")
+    def has(self, *keys: str) -> None:
+        """Keys that must be there, because a library's default for a missing one is no fact of the model; null is a value."""
+        for key in keys:
+            if key not in self.values:
+                raise ConfigError(f"missing config key {key!r}", field=key, where=self.where, valid="a value, or null")
 
     def count(self, *keys: str, default: int = _REQUIRED, low: int = 0, high: int = MAX_LAYERS) -> int:
         """A whole number that decides structure, never a symbol."""
@@ -157,7 +158,9 @@ class Config:
         self._read.update(present)
         given = [(key, self.values[key]) for key in present if self.values[key] is not None]
         if len({json.dumps(value, default=str) for _, value in given}) > 1:
-            raise ConfigError(f"{given[0][0]}={shown(given[0][1])} contradicts {given[1][0]}={shown(given[1][1])}", where=self.where)
+            raise ConfigError(
+                f"{given[0][0]}={shown(given[0][1])} contradicts {given[1][0]}={shown(given[1][1])}", where=self.where
+            )
         if given:
             return given[0]
         if default is _REQUIRED:

@@ -44,7 +44,17 @@ def split(n: Dim, ways: Dim, name: str = "size", by: str = "ways") -> Dim:
         if remainder:
             raise PlanError(f"{by}={ways} does not divide {name}={n}", field=by, value=ways, valid=divisors(n))
         return quotient
-    return n / ways
+    return n if type(ways) is int and ways == 1 else n / ways
+
+
+def divides(ways: Dim, n: Dim) -> Any:
+    """Whether `ways` divides `n`: a bool, or a mask."""
+    if type(n) is int and type(ways) is int:
+        return n % ways == 0
+    import numpy as np
+
+    quotient = n / ways
+    return quotient == np.floor(quotient)  # many times faster than the remainder of float64 arrays
 
 
 def ceil_div(n: Dim, ways: Dim) -> Dim:

@@ -39,7 +39,9 @@ class Source:
         if not self.title:
             raise FactError("a source needs a title", field="title", value=self.title)
         if not _DATE.fullmatch(self.as_of):
-            raise FactError(f"source {self.title!r} has the date {self.as_of!r}", field="as_of", valid="YYYY, YYYY-MM or YYYY-MM-DD")
+            raise FactError(
+                f"source {self.title!r} has the date {self.as_of!r}", field="as_of", valid="YYYY, YYYY-MM or YYYY-MM-DD"
+            )
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,4 @@ def _fact_or_value(value: Any, sources: Mapping[str, Source], where: str) -> Any
 @lru_cache(maxsize=1)
 def sources() -> dict[str, Source]:
     """The papers and pages that formulas and constants cite by id (`data/sources.toml`)."""
-    return read_sources(read_toml(data("sources.toml"), "sources.toml"), "sources.toml")
+    return read_sources(read_toml(data("sources.toml"), "sources.toml")["sources"], "sources.toml")

@@ -86,7 +86,9 @@ def plan(options: dict[str, Any], device: Device | None = None) -> Plan:
     if dp is None:
         dp = 1 if devices is None else split(devices, tp * pp, "devices", "tp·pp")
     if devices is not None and tp * pp * dp != devices:
-        raise PlanError(f"tp·pp·dp={tp}·{pp}·{dp}={tp * pp * dp} is not devices={devices}", field="devices", value=devices, valid=tp * pp * dp)
+        raise PlanError(
+            f"tp·pp·dp={tp}·{pp}·{dp}={tp * pp * dp} is not devices={devices}", field="devices", value=devices, valid=tp * pp * dp
+        )
     return Plan(
         tensor=tp, sequence=options["sp"], expert=options["ep"], expert_tensor=options["etp"], pipeline=pp, data=dp,
         zero=int(options["zero"]), micro_batch=options["micro_batch"], recompute=options["recompute"], kernels=options["kernels"],
@@ -104,7 +106,9 @@ def device_count(options: dict[str, Any], device: Device | None) -> int | None:
         raise PlanError("nodes need a device to know their size", field="device", valid="--device NAME")
     count = nodes * int(device.node.si)
     if devices is not None and devices != count:
-        raise PlanError(f"nodes={nodes} of {int(device.node.si)} devices are not devices={devices}", field="nodes", value=nodes, valid=count)
+        raise PlanError(
+            f"nodes={nodes} of {int(device.node.si)} devices are not devices={devices}", field="nodes", value=nodes, valid=count
+        )
     return count
 
 

@@ -119,7 +119,7 @@ def _rotary(op: Rotary, wire: str, step: Step) -> Items:
 
 @implementation("rotary", "tables", "transformer-engine")
 def _rotary_tables(op: Rotary, wire: str, step: Step) -> Items:
-    return (Extra("rotary", "statistics", step.queries * op.rotated, shared=True),)
+    return (Extra(f"rotary{op.rotated}", "statistics", step.queries * op.rotated, shared=True),)
 
 
 @implementation("activation", "input", "korthikanti-2022")

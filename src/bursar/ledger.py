@@ -51,7 +51,9 @@ class Ledger:
 
     def where(self, **wanted: object) -> Ledger:
         """The entries whose fields have these values."""
-        return Ledger(tuple(entry for entry in self.entries if all(getattr(entry, field) == value for field, value in wanted.items())))
+        return Ledger(
+            tuple(entry for entry in self.entries if all(getattr(entry, field) == value for field, value in wanted.items()))
+        )
 
     def total(self) -> Dim:
         return sum([entry.value for entry in self.entries])
@@ -82,10 +84,11 @@ def of_stage(stage: Stage, step: Step, plan: Plan) -> Ledger:
     ends = [(f"{block.kind}.", 1, block, "none") for block in (*stage.stem, *stage.tail)]
     layers = [(prefix, times, block, plan.recompute) for prefix, times, block in stage.layers]
     entries: list[Entry] = []
+    tables: set[str] = set()
     for prefix, times, block, mode in (*ends[: len(stage.stem)], *layers, *ends[len(stage.stem) :]):
         entries += _parameters(stage.index, prefix, times, block, step)
         entries += _flops(stage.index, prefix, times, block, step)
-        entries += _kept(stage.index, prefix, times, block, step, plan, mode)
+        entries += _kept(stage.index, prefix, times, block, step, plan, mode, tables)
         entries += _sent(stage.index, prefix, times, block, step, plan)
     return Ledger(tuple(entries))
 
@@ -101,17 +104,23 @@ def _parameters(stage: int, prefix: str, times: Dim, block: Block, step: Step) -
         for name, shape in line.op.shapes().items():
             value = times * line.instances * product(shape)
             op = type(line.op).__name__
-            yield Entry(stage, f"{line.path}.{name}", op, "", "parameters", line.op.kind, value, "1", times, f"{op}.shapes", "definition")
+            yield Entry(
+                stage, f"{line.path}.{name}", op, "", "parameters", line.op.kind, value, "1", times, f"{op}.shapes", "definition"
+            )
 
 
 def _flops(stage: int, prefix: str, times: Dim, block: Block, step: Step) -> Iterator[Entry]:
     for line in block.walk(step, prefix):
-        op = line.op
-        passes = (("forward", op.flops), ("input_grad", op.input_grad_flops), ("weight_grad", op.weight_grad_flops))
-        for phase, count in passes:
-            value = count(line.step)
+        op, kind = line.op, kind_of(line.op.kind, line.nested)
+        inputs, weights = op.grad_flops(line.step)
+        passes = (
+            ("forward", op.flops(line.step), op.flops),
+            ("input_grad", inputs, op.grad_flops),
+            ("weight_grad", weights, op.grad_flops),
+        )
+        for phase, value, count in passes:
             if not (type(value) is int and value == 0):
-                yield Entry(stage, line.path, type(op).__name__, phase, "flops", kind_of(op.kind, line.nested), times * value, "FLOP", times, *_named(count))
+                yield Entry(stage, line.path, type(op).__name__, phase, "flops", kind, times * value, "FLOP", times, *_named(count))
 
 
 def kind_of(kind: str, nested: bool) -> str:
@@ -119,11 +128,18 @@ def kind_of(kind: str, nested: bool) -> str:
     return "experts" if nested and kind == "linear" else kind
 
 
-def _kept(stage: int, prefix: str, times: Dim, block: Block, step: Step, plan: Plan, mode: str) -> Iterator[Entry]:
+def _kept(
+    stage: int, prefix: str, times: Dim, block: Block, step: Step, plan: Plan, mode: str, tables: set[str]
+) -> Iterator[Entry]:
+    """`tables` holds the tables of all layers that were entered before: each is one, whatever kinds of layers there are."""
     for item in recompute.kept(block, step, plan.kernel_set.keeps, mode):
-        value = size(item.elements, plan.recipe.rate[item.kind])
+        if item.path in tables:
+            continue
+        if item.shared:
+            tables.add(item.path)
         path, count = (item.path, 1) if item.shared else (prefix + item.path, times)
-        yield Entry(stage, path, "", "forward", "bytes", item.kind, count * value, "B", count, f"kernels.{plan.kernels}", "definition")
+        value = count * size(item.elements, plan.recipe.rate[item.kind])
+        yield Entry(stage, path, "", "forward", "bytes", item.kind, value, "B", count, f"kernels.{plan.kernels}", "definition")
 
 
 def _sent(stage: int, prefix: str, times: Dim, block: Block, step: Step, plan: Plan) -> Iterator[Entry]:
@@ -134,4 +150,3 @@ def _sent(stage: int, prefix: str, times: Dim, block: Block, step: Step, plan: P
                 for kind in kinds:
                     named = _named(line.op.payload)
                     yield Entry(stage, line.path, type(line.op).__name__, phase, "sent", kind, times * value, "B", times, *named)
-

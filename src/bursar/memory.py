@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bursar import recompute
@@ -43,7 +44,7 @@ class Load(NamedTuple):
     dense: Dim  # parameters that data-parallel ranks share
     experts: Dim  # parameters that expert-data-parallel ranks share
     kept: Dim  # bytes between forward and backward
-    shared: Dim  # bytes of tables that are one for all layers
+    tables: dict[str, Dim]  # bytes of what is one for all layers, by name
     logits: Dim  # bytes that the output layer and the loss keep
     again: Dim  # bytes that come back for a while when the block is recomputed
     passing: Dim  # bytes of the largest tensor that a collective makes in passing
@@ -55,26 +56,26 @@ def load(block: Block, step: Step, plan: Plan, mode: str) -> Load:
     for line in block.walk(step):
         if isinstance(line.op, (Gather, AllToAll)):
             passing = at_least(passing, line.op.payload(line.step))
-    kept, shared, logits = _bytes(block, step, plan, mode)
+    kept, tables, logits = _bytes(block, step, plan, mode)
     again = _bytes(block, step, plan, "none")[0] - kept if mode != "none" else 0
-    return Load(*block.parameters, kept, shared, logits, again, passing * plan.recipe.rate["activation"])
+    return Load(*block.parameters, kept, tables, logits, again, passing * plan.recipe.rate["activation"])
 
 
-def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, Dim, Dim]:
+def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, dict[str, Dim], Dim]:
     """Bytes kept by a block: its own, tables of all layers, logits."""
     rate = plan.recipe.rate
     own: Dim = 0
-    shared: Dim = 0
+    tables: dict[str, Dim] = {}
     logits: Dim = 0
     for item in recompute.kept(block, step, plan.kernel_set.keeps, mode):
         held = size(item.elements, rate[item.kind])
         if item.shared:
-            shared = at_least(shared, held)
+            tables[item.path] = held
         elif item.kind in ("logits", "fp32"):
             logits = logits + held
         else:
             own = own + held
-    return own, shared, logits
+    return own, tables, logits
 
 
 class StageLoad(NamedTuple):
@@ -83,7 +84,7 @@ class StageLoad(NamedTuple):
     dense: Dim
     experts: Dim
     kept: Dim
-    shared: Dim
+    tables: Dim
     logits: Dim
     again: Dim
     passing: Dim
@@ -103,12 +104,17 @@ def stage_load(stage: Stage, loads: dict[int, Load]) -> StageLoad:
         dense=sum([part.dense * times for part, times in parts]),
         experts=sum([part.experts * times for part, times in parts]),
         kept=sum([part.kept * times for part, times in parts]),
-        shared=most([part.shared for part in alone]),
+        tables=sum_of_tables(alone),
         logits=sum([part.logits for part in alone]),
         again=most([part.again for part in alone]),
         passing=most([part.passing for part in alone]),
         block=most([part.dense + part.experts for part in alone]),
     )
+
+
+def sum_of_tables(loads: Iterable[Load]) -> Dim:
+    """Bytes of the tables of all layers, each once."""
+    return sum({name: held for load in loads for name, held in load.tables.items()}.values())
 
 
 def held(load: StageLoad, plan: Plan) -> data.Held:
@@ -125,7 +131,7 @@ def of_stage(index: int, load: StageLoad, own: data.Held, plan: Plan, micro_batc
         gradients=size(own.gradient, rate["gradient"]),
         master_weights=size(own.state, rate["master"]),
         optimizer_state=size(own.state, plan.states.bytes_per_parameter),
-        activations=load.kept * in_flight(index, plan.pipeline, micro_batches) + load.shared,
+        activations=load.kept * in_flight(index, plan.pipeline, micro_batches) + load.tables,
         logits=load.logits,
         temporary=load.again + _unsharded(load.block, plan),
         communication=load.passing,

@@ -5,11 +5,11 @@ Every question has a numeric answer and, with `words=True`, the formula in the l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bursar import catalog, families, ledger, memory, recompute
+from bursar import catalog, families, ledger, memory
 from bursar.catalog import Published
 from bursar.config import Config
 from bursar.dims import Dim
@@ -19,10 +19,10 @@ from bursar.ops.attention import Attention
 from bursar.ops.linear import Embedding, Head, PositionEmbedding
 from bursar.ops.moe import Experts
 from bursar.plan import Plan
-from bursar.precision import bits_of, size
+from bursar.precision import bits_of, bytes_of, size
 from bursar.step import Step
 from bursar.training import Training
-from bursar.tree import Architecture, Block
+from bursar.tree import Architecture
 
 ONE_TOKEN = Step(1, 1)
 
@@ -58,7 +58,8 @@ class Cache(NamedTuple):
     state_bytes: Dim
 
 
-class LayerBytes(NamedTuple):
+@dataclass(frozen=True)
+class LayerBytes:
     """Bytes that one more layer of a kind adds to what autograd keeps."""
 
     kind: str
@@ -133,7 +134,9 @@ class Model:
         length = self.length(seq)
         limit = self.architecture.max_length
         if limit is not None and past + length > limit:
-            raise PlanError(f"seq={past + length} is beyond the {limit} learned positions", field="seq", value=length, valid=f"1 to {limit}")
+            raise PlanError(
+                f"seq={past + length} is beyond the {limit} learned positions", field="seq", value=length, valid=f"1 to {limit}"
+            )
         return Step(batch, length, past, mask)
 
     def length(self, seq: int | None = None) -> int:
@@ -151,22 +154,15 @@ class Model:
         tree = self._tree(words)
         step = self.step(seq, batch, words=words)
         cores = [(times, line.op) for times, line in tree.walk(step) if isinstance(line.op, Attention)]
-        rate = bits_of(dtype)
+        rate = bytes_of(bits_of(dtype))
         per_token = sum([times * op.cached for times, op in cores])
         held = sum([times * op.cache(step) for times, op in cores])
-        return Cache(per_token, size(per_token, _bytes(rate)), size(held, _bytes(rate)), 0)
+        return Cache(per_token, size(per_token, rate), size(held, rate), 0)
 
     def activations(self, plan: Plan | None = None, seq: int | None = None, mask: str = "full") -> Activations:
         """What autograd keeps for one micro-batch of a plan (without pipeline stages) on one rank."""
         training = Training(self.architecture, plan or Plan(), length=self.length(seq), mask=mask)
         return _activations(training)
-
-
-def _bytes(bits: Any) -> Any:
-    from fractions import Fraction
-
-    rate = Fraction(bits) / 8
-    return int(rate) if rate.denominator == 1 else rate
 
 
 def _with_dropout(values: dict[str, Any], p: float) -> dict[str, Any]:
@@ -184,12 +180,12 @@ def _activations(training: Training) -> Activations:
     first = 0
     for _, times, block in stage.layers:
         known = found.get(id(block), LayerBytes(block.kind, 0, first, training.loads[id(block)].kept))
-        found[id(block)] = known._replace(count=known.count + times)
+        found[id(block)] = replace(known, count=known.count + times)
         first += times
     tail = [training.loads[id(block)] for block in stage.tail]
     return Activations(
         layers=tuple(found.values()),
-        shared=max((load.shared for load in training.loads.values()), default=0),
+        shared=memory.sum_of_tables(training.loads.values()),
         embedding=sum([training.loads[id(block)].kept for block in stage.stem]),
         head=sum([load.kept for load in tail]),
         loss=sum([load.logits for load in tail]),

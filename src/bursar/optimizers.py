@@ -12,6 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from bursar.errors import UnknownNameError
+from bursar.precision import bytes_of
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class Optimizer:
 
     @cached_property
     def bytes_per_parameter(self) -> int | Fraction:
-        rate = Fraction(sum((Fraction(bits) for _, bits in self.state), Fraction(0))) / 8
-        return int(rate) if rate.denominator == 1 else rate
+        return bytes_of(sum((Fraction(bits) for _, bits in self.state), Fraction(0)))
 
 
 FP32 = 32
@@ -41,7 +41,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType({
         Optimizer("adagrad", (("sum", FP32),), "c ← c + g²; θ ← θ − ηg/(√c+ε)", "adagrad"),
         Optimizer("adam", (("exp_avg", FP32), ("exp_avg_sq", FP32)), "θ ← θ − η·m̂/(√v̂+ε)", "adam"),
         Optimizer("adamw", (("exp_avg", FP32), ("exp_avg_sq", FP32)), "θ ← (1−ηλ)θ − η·m̂/(√v̂+ε)", "adamw"),
-        Optimizer("adamw-8bit", (("exp_avg", BLOCK_8BIT), ("exp_avg_sq", BLOCK_8BIT)), "AdamW on block-wise 8-bit states", "adam-8bit"),
+        Optimizer("adamw-8bit", (("exp_avg", BLOCK_8BIT), ("exp_avg_sq", BLOCK_8BIT)), "AdamW in 8-bit blocks", "adam-8bit"),
         Optimizer("lamb", (("exp_avg", FP32), ("exp_avg_sq", FP32)), "u ← m̂/(√v̂+ε) + λθ; θ ← θ − η·‖θ‖/‖u‖·u", "lamb"),
     )
 })  # fmt: skip

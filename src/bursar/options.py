@@ -98,14 +98,18 @@ def _table(*options: Option) -> Mapping[str, Option]:
 
 
 OPTIONS: Mapping[str, Option] = _table(
-    Option("seq", length, None, (), "tokens of a sequence (8k = 8192); default: the trained length up to 8192", "序列长度（8k = 8192）"),
+    Option(
+        "seq", length, None, (), "tokens of a sequence (8k = 8192); default: the trained length up to 8192", "序列长度（8k = 8192）"
+    ),
     Option("batch", degree, 1, (), "sequences", "序列数"),
     Option("micro_batch", degree, 1, (), "sequences per device and pass", "每设备每次前向的序列数（微批量）"),
     Option("global_batch", degree, None, (), "sequences per step", "每步的序列数（全局批量）"),
     Option("global_batch_tokens", count, None, (), "tokens per step, rounded to whole sequences", "每步的词元数，取整到整条序列"),
     Option("tokens", count, None, (), "tokens of the whole run", "整个训练的词元数"),
     Option("precision", None, "bf16", tuple(RECIPES), "precision recipe", "精度方案"),
-    Option("grad_dtype", None, None, ("fp32", "bf16", "fp16"), "dtype of gradients; default: that of the weights", "梯度的数据类型"),
+    Option(
+        "grad_dtype", None, None, ("fp32", "bf16", "fp16"), "dtype of gradients; default: that of the weights", "梯度的数据类型"
+    ),
     Option("optimizer", None, "adamw", tuple(OPTIMIZERS), "optimizer", "优化器"),
     Option("kernels", None, "fused", tuple(PROFILES), "implementations: a profile, with ,slot=name for departures", "算子实现方案"),
     Option("recompute", None, "none", recompute.MODES, "activation recomputation", "激活重计算"),
@@ -126,7 +130,6 @@ OPTIONS: Mapping[str, Option] = _table(
     Option("mtp", None, False, (), "with the multi-token-prediction modules of the config", "包含多词元预测模块"),
     Option("lang", None, "en", ("en", "zh"), "language of reports", "报告语言"),
 )
-
 
 
 def values(given: Mapping[str, Any]) -> dict[str, Any]:

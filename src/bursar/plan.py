@@ -57,7 +57,9 @@ class Plan:
         for name in DEGREES:
             value = getattr(self, name)
             if not is_array(value) and not is_symbol(value) and (type(value) is not int or value < 1):
-                raise PlanError(f"{CLI_NAMES[name]}={value!r}", field=CLI_NAMES[name], value=value, valid="a whole number of 1 or more")
+                raise PlanError(
+                    f"{CLI_NAMES[name]}={value!r}", field=CLI_NAMES[name], value=value, valid="a whole number of 1 or more"
+                )
 
     @property
     def devices(self) -> Dim:
@@ -83,9 +85,7 @@ class Plan:
     def block(self, block: Block) -> Block:
         """One rank's part of a block."""
         cut = tensor.shard(block, self.tensor, sequence=self.sequence)
-        return expert.shard(
-            cut, expert=self.expert, expert_tensor=self.expert_tensor, tensor=self.tensor, sequence=self.sequence
-        )
+        return expert.shard(cut, expert=self.expert, expert_tensor=self.expert_tensor, tensor=self.tensor, sequence=self.sequence)
 
     def stages(self, architecture: Architecture) -> tuple[Stage, ...]:
         """One rank's part of every pipeline stage that differs."""

@@ -30,9 +30,9 @@ from bursar.tree import Architecture
 
 MAX_MICRO_BATCH = 16
 SPACE = (
-    "tp over divisors of the devices within a link domain, pp over divisors up to the number of layers, dp the rest, ep over divisors "
-    "of the experts, etp 1 or tp, micro-batch over divisors of the global batch up to 16, every recompute mode, ZeRO 0-3 without a "
-    "pipeline and 0-1 with one, sequence parallelism beside tensor parallelism"
+    "tp over divisors of the devices within a link domain, pp over divisors up to the number of layers, dp the rest, ep over "
+    "divisors of the experts, etp 1 or tp, micro-batch over divisors of the global batch up to 16, every recompute mode, ZeRO 0-3 "
+    "without a pipeline and 0-1 with one, sequence parallelism beside tensor parallelism"
 )
 BASE = Plan()
 DEGREES = ("tensor", "data", "expert", "expert_tensor", "micro_batch")
@@ -56,7 +56,13 @@ class Space:
 
     def training(self, plan: Plan, *, checked: bool = True) -> Training:
         return Training(
-            self.architecture, plan, self.device, length=self.length, global_batch=self.global_batch, mask=self.mask, checked=checked
+            self.architecture,
+            plan,
+            self.device,
+            length=self.length,
+            global_batch=self.global_batch,
+            mask=self.mask,
+            checked=checked,
         )
 
     def groups(self) -> Iterator[Plan]:
@@ -204,9 +210,9 @@ def _front(scored: Scored, order: Any, most: int = 8) -> list[int]:
 
 def _plan(scored: Scored, index: int) -> Plan:
     """One row as a plan of ints."""
-    group = scored.groups[scored.group[index]]
-    degrees = {name: int(getattr(group, name)[scored.row[index]]) for name in DEGREES}
-    return replace(group, **degrees, sequence=degrees["tensor"] > 1)
+    group: Plan = scored.groups[scored.group[index]]
+    degrees: dict[str, Any] = {name: int(getattr(group, name)[scored.row[index]]) for name in DEGREES}
+    return replace(group, sequence=degrees["tensor"] > 1, **degrees)
 
 
 def _layout(plan: Plan) -> tuple[int, ...]:

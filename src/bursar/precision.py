@@ -28,6 +28,12 @@ def bits_of(dtype: str) -> int | Fraction:
         raise UnknownNameError("dtype", dtype, BITS) from None
 
 
+def bytes_of(bits: int | Fraction) -> int | Fraction:
+    """Bits as bytes, an int where it comes out whole."""
+    rate = Fraction(bits) / 8
+    return int(rate) if rate.denominator == 1 else rate
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A precision recipe. `compute` is the dtype whose peak the matrix products run at."""
@@ -42,8 +48,7 @@ class Recipe:
 
     def bytes_per(self, kind: str) -> int | Fraction:
         """Bytes of one element of a kind of tensor."""
-        rate = Fraction(self._bits(kind)) / 8
-        return int(rate) if rate.denominator == 1 else rate
+        return bytes_of(self._bits(kind))
 
     def _bits(self, kind: str) -> int | Fraction:
         if kind in ("weight", "gradient", "activation"):

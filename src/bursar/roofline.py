@@ -1,8 +1,8 @@
 """Seconds of an operator on a device: the larger of its compute and its traffic (Williams et al. 2009), at achieved rates.
 
-    matmul     max(FLOP / (e·peak), bytes / (e_m·bandwidth)) + overhead of a kernel
-    attention  the same at a rate that rises with the length s: e·peak·s / (s + s₀)
-    vector     bytes / (e_m·bandwidth) + overhead
+matmul     max(FLOP / (e·peak), bytes / (e_m·bandwidth)) + overhead of a kernel
+attention  the same at a rate that rises with the length s: e·peak·s / (s + s₀)
+vector     bytes / (e_m·bandwidth) + overhead
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bursar.devices import Device, rates
-from bursar.dims import Dim, at_least
+from bursar.dims import Dim
 from bursar.formula import formula
 
 
@@ -25,14 +25,17 @@ class Roofline:
     memory: float
     overhead: float
 
-    @formula("seconds of an operator", "s", "roofline")
-    def seconds(self, engine: str, flops: Dim, moved: Dim, length: Dim) -> Dim:
-        traffic = moved / self.memory + self.overhead
-        if engine == "vector":
-            return traffic
+    @formula("seconds of an operator's traffic", "s", "roofline")
+    def traffic(self, elements: Dim, width: Dim) -> Dim:
+        """`elements` of `width` bytes, read or written, by one kernel."""
+        return elements * (width / self.memory) + self.overhead
+
+    @formula("seconds of an operator's products", "s", "roofline")
+    def compute(self, engine: str, flops: Dim, length: Dim) -> Dim:
+        """Matrix products on an engine, by one kernel."""
         if engine == "attention":
-            return at_least(flops / (self.attention * length / (length + self.attention_length)) + self.overhead, traffic)
-        return at_least(flops / (self.grouped if engine == "grouped" else self.matmul) + self.overhead, traffic)
+            return flops * ((length + self.attention_length) / (self.attention * length)) + self.overhead
+        return flops / (self.grouped if engine == "grouped" else self.matmul) + self.overhead
 
 
 def roofline(device: Device, dtype: str) -> Roofline:

@@ -1,7 +1,7 @@
 """Which plans are valid. A rule is one object, read as an error with ints, as a mask with arrays, as a line of the docs.
 
-A rule returns what must hold as (condition, problem, valid values); conditions use `==`, `<=` and `%` only, so that they
-work on ints and on arrays alike.
+A rule lists its demands: a condition, and what to say when it fails. Conditions use comparisons, `&`, `|` and `divides`, so
+that they work on ints and on arrays alike.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.dims import Dim, divisors
+from bursar.dims import Dim, divides, divisors
 from bursar.errors import PlanError
 from bursar.parallel import expert, tensor
 from bursar.plan import Plan
@@ -28,11 +28,11 @@ class Job:
 
 
 class Demand(NamedTuple):
-    """A condition on a plan, what it says when it fails, and what would be valid (computed only then)."""
+    """A condition on a plan; what it says when it fails and what would be valid are computed only then."""
 
     holds: Any
-    problem: Callable[[], str]
-    valid: Callable[[], object]
+    problem: Callable[[Plan], str]
+    valid: Callable[[Plan], object]
 
 
 class Rule(NamedTuple):
@@ -56,65 +56,80 @@ def _counts(architecture: Architecture, pairs: Callable[[Block], Iterator[tuple[
     return tuple((name, count) for (_, count), name in found.items())
 
 
+def _degrees(counts: Counts) -> list[int]:
+    """The degrees that divide every count, and divide the KV heads or are a multiple of them."""
+    strict = [count for name, count in counts if name != "kv_heads"]
+    heads = [count for name, count in counts if name == "kv_heads"]
+    return [d for d in divisors(min(strict)) if all(c % d == 0 for c in strict) and all(h % d == 0 or d % h == 0 for h in heads)]
+
+
+def _divides(option: str, field: str, name: str, count: int, counts: Counts, holds: Any) -> Demand:
+    """That a degree divides a count."""
+    return Demand(
+        holds,
+        lambda plan: f"{option}={getattr(plan, field)} does not divide {name}={count}",
+        lambda plan: _degrees(counts),
+    )
+
+
 def _tensor(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
-    for name, count in _counts(architecture, tensor.counts):
+    counts = _counts(architecture, tensor.counts)
+    for name, count in counts:
+        fits = divides(plan.tensor, count)
         if name == "kv_heads":
-            fits = (count % plan.tensor == 0) | (plan.tensor % count == 0)
-        else:
-            fits = count % plan.tensor == 0
-        yield Demand(fits, lambda name=name, count=count: f"tp={plan.tensor} does not divide {name}={count}", lambda: _degrees(_counts(architecture, tensor.counts)))  # type: ignore[misc]
+            fits = fits | divides(count, plan.tensor)
+        yield _divides("tp", "tensor", name, count, counts, fits)
 
 
 def _sequence(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
     if plan.sequence:
-        tokens = plan.micro_batch * job.length
         yield Demand(
-            tokens % plan.tensor == 0,
-            lambda: f"sp needs tp={plan.tensor} to divide the {tokens} tokens of a micro-batch",
-            lambda: f"a multiple of {plan.tensor} tokens",
+            divides(plan.tensor, plan.micro_batch * job.length),
+            lambda plan: f"sp needs tp={plan.tensor} to divide the {plan.micro_batch * job.length} tokens of a micro-batch",
+            lambda plan: f"a multiple of {plan.tensor} tokens",
         )
 
 
 def _expert(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
-    counts = dict(_counts(architecture, expert.counts))
-    for count in counts.values() or [1]:
-        problem = f"ep={plan.expert} does not divide experts={count}" if counts else f"ep={plan.expert} of a model without experts"
-        yield Demand(count % plan.expert == 0, lambda problem=problem: problem, lambda count=count: divisors(count))  # type: ignore[misc]
-    if counts and not plan.sequence:
+    counts = _counts(architecture, expert.counts)
+    for name, count in counts:
+        yield _divides("ep", "expert", name, count, counts, divides(plan.expert, count))
+    if not counts:
+        yield Demand(plan.expert == 1, lambda plan: f"ep={plan.expert} of a model without experts", lambda plan: 1)
+    elif not plan.sequence:
         yield Demand(
             (plan.tensor == 1) | ((plan.expert == 1) & (plan.expert_tensor == plan.tensor)),
-            lambda: f"ep={plan.expert}, etp={plan.expert_tensor} with tp={plan.tensor} need sp, or every tensor rank would send the same tokens",
-            lambda: "--sp",
+            lambda plan: (
+                f"ep={plan.expert}, etp={plan.expert_tensor} with tp={plan.tensor}: every tensor rank would send the same tokens"
+            ),
+            lambda plan: "sp with tp, or ep=1 and etp=tp",
         )
 
 
 def _expert_tensor(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
-    for name, count in _counts(architecture, expert.inner_counts):
-        yield Demand(
-            count % plan.expert_tensor == 0,
-            lambda name=name, count=count: f"etp={plan.expert_tensor} does not divide {name}={count}",  # type: ignore[misc]
-            lambda: _degrees(_counts(architecture, expert.inner_counts)),
-        )
+    counts = _counts(architecture, expert.inner_counts)
+    for name, count in counts:
+        yield _divides("etp", "expert_tensor", name, count, counts, divides(plan.expert_tensor, count))
     yield Demand(
-        plan.tensor % plan.expert_tensor == 0,
-        lambda: f"etp={plan.expert_tensor} does not divide tp={plan.tensor}",
-        lambda: divisors(plan.tensor),
+        divides(plan.expert_tensor, plan.tensor),
+        lambda plan: f"etp={plan.expert_tensor} does not divide tp={plan.tensor}",
+        lambda plan: divisors(plan.tensor),
     )
-    ranks, group = plan.tensor * plan.data, plan.expert * plan.expert_tensor
     yield Demand(
-        ranks % group == 0,
-        lambda: f"ep·etp={group} does not divide tp·dp={ranks}",
-        lambda: [ep for ep in divisors(ranks) if ranks % (ep * plan.expert_tensor) == 0],
+        divides(plan.expert * plan.expert_tensor, plan.tensor * plan.data),
+        lambda plan: f"ep·etp={plan.expert}·{plan.expert_tensor} does not divide tp·dp={plan.tensor}·{plan.data}",
+        lambda plan: [d for d in divisors(plan.tensor * plan.data) if d % plan.expert_tensor == 0],
     )
 
 
 def _batch(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
     if job.global_batch is not None:
-        ways = plan.data * plan.micro_batch
         yield Demand(
-            job.global_batch % ways == 0,
-            lambda: f"dp·micro_batch={plan.data}·{plan.micro_batch} does not divide the global batch of {job.global_batch} sequences",
-            lambda: f"a multiple of {ways}",
+            divides(plan.data * plan.micro_batch, job.global_batch),
+            lambda plan: (
+                f"dp·micro_batch={plan.data}·{plan.micro_batch} does not divide the global batch of {job.global_batch} sequences"
+            ),
+            lambda plan: f"a multiple of {plan.data * plan.micro_batch}",
         )
 
 
@@ -122,15 +137,26 @@ def _devices(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Deman
     if job.devices is not None:
         yield Demand(
             plan.devices == job.devices,
-            lambda: f"tp·pp·dp={plan.tensor}·{plan.pipeline}·{plan.data}={plan.devices} is not devices={job.devices}",
-            lambda: "degrees whose product is the number of devices",
+            lambda plan: f"tp·pp·dp={plan.tensor}·{plan.pipeline}·{plan.data} is not devices={job.devices}",
+            lambda plan: "degrees whose product is the number of devices",
         )
+
+
+def _stages(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
+    yield Demand(
+        plan.pipeline <= architecture.layers,
+        lambda plan: f"pp={plan.pipeline} stages of {architecture.layers} layers",
+        lambda plan: f"1 to {architecture.layers}",
+    )
 
 
 def _length(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
     if architecture.max_length is not None:
-        limit = architecture.max_length
-        yield Demand(job.length <= limit, lambda: f"seq={job.length} is beyond the {limit} learned positions", lambda: f"1 to {limit}")
+        yield Demand(
+            job.length <= architecture.max_length,
+            lambda plan: f"seq={job.length} is beyond the {architecture.max_length} learned positions",
+            lambda plan: f"1 to {architecture.max_length}",
+        )
 
 
 RULES: tuple[Rule, ...] = (
@@ -139,6 +165,7 @@ RULES: tuple[Rule, ...] = (
     Rule("sp", "with sequence parallelism tp divides the tokens of a micro-batch", _sequence),
     Rule("ep", "ep divides the number of experts; with tp it needs sequence parallelism", _expert),
     Rule("etp", "etp divides tp and an expert's width; ep·etp divides tp·dp", _expert_tensor),
+    Rule("pp", "a pipeline has no more stages than layers", _stages),
     Rule("global_batch", "dp·micro_batch divides the global batch", _batch),
     Rule("devices", "the product of tp, pp and dp is the number of devices", _devices),
 )
@@ -149,7 +176,7 @@ def check(architecture: Architecture, plan: Plan, job: Job) -> None:
     for rule in RULES:
         for demand in rule.demands(architecture, plan, job):
             if not demand.holds:
-                raise PlanError(demand.problem(), field=rule.field, value=plan, valid=demand.valid())
+                raise PlanError(demand.problem(plan), field=rule.field, value=plan, valid=demand.valid(plan))
 
 
 def mask(architecture: Architecture, plan: Plan, job: Job) -> Any:
@@ -159,10 +186,3 @@ def mask(architecture: Architecture, plan: Plan, job: Job) -> Any:
         for demand in rule.demands(architecture, plan, job):
             kept = kept & demand.holds
     return kept
-
-
-def _degrees(counts: Counts) -> list[int]:
-    """The degrees that divide every count, and divide the KV heads or are a multiple of them."""
-    strict = [count for name, count in counts if name != "kv_heads"]
-    heads = [count for name, count in counts if name == "kv_heads"]
-    return [d for d in divisors(min(strict)) if all(c % d == 0 for c in strict) and all(h % d == 0 or d % h == 0 for h in heads)]

@@ -95,19 +95,24 @@ def pace(block: Block, step: Step, plan: Plan, machine: Machine, mode: str) -> P
 def _operator(line: Line, plan: Plan, roof: Roofline) -> tuple[Dim, Dim]:
     """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
     op, step = line.op, line.step
-    moved = op.moved(step)
+    moved, backward_moved = op.moved(step), op.backward_moved(step)
     if type(moved) is int and moved == 0:
         return 0, 0
     kernel = plan.kernel_set.of(op)
-    seen = step.as_causal if kernel.skips_masked else step
+    if kernel.scratch:
+        scratch = kernel.scratch(op, step)
+        moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
     width = plan.recipe.rate["activation"]
-    scratch = kernel.scratch(op, step) if kernel.scratch else 0
+    if op.engine == "vector":
+        return roof.traffic(moved, width), roof.traffic(backward_moved, width)
+    seen = step.as_causal if kernel.skips_masked else step
+    inputs, weights = op.grad_flops(seen)
+    gradients = inputs + weights if kernel.rerun is None else inputs + weights + kernel.rerun(op, seen)
     engine = "grouped" if line.nested and op.engine == "matmul" else op.engine
-    rerun = kernel.rerun(op, seen) if kernel.rerun else 0
-    flops = op.flops(seen)
-    there = roof.seconds(engine, flops, (moved + scratch) * width, step.queries)
-    gradients = op.input_grad_flops(seen) + op.weight_grad_flops(seen) + rerun
-    return there, roof.seconds(engine, gradients, (op.backward_moved(step) + 2 * scratch) * width, step.queries)
+    return (
+        at_least(roof.compute(engine, op.flops(seen), step.queries), roof.traffic(moved, width)),
+        at_least(roof.compute(engine, gradients, step.queries), roof.traffic(backward_moved, width)),
+    )
 
 
 def _collective(line: Line, op: Collective, plan: Plan, machine: Machine) -> tuple[Dim, Dim]:
@@ -132,11 +137,13 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, groups: dict[str, Group], mi
         for every in (False, True):
             sends = [sent for sent in data.traffic(plan.zero) if sent.overlaps == phase and sent.every_micro_batch is every]
             if sends:
-                busy = sum([
-                    groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries])
-                    for sent in sends
-                    for group, parameters in load.parameters()
-                ])
+                busy = sum(
+                    [
+                        groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries])
+                        for sent in sends
+                        for group, parameters in load.parameters()
+                    ]
+                )
                 total = total + at_least(busy - beside, 0) * (micro_batches if every else 1)
     return total
 

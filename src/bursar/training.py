@@ -74,9 +74,7 @@ class Training:
     @cached_property
     def loads(self) -> dict[int, Load]:
         """What a rank holds for every block that differs."""
-        return {
-            id(block): memory.load(block, self.step, self.plan, mode) for block, mode in self._modes().items()
-        }
+        return {id(block): memory.load(block, self.step, self.plan, mode) for block, mode in self._modes().items()}
 
     @cached_property
     def stage_loads(self) -> tuple[StageLoad, ...]:
@@ -125,9 +123,7 @@ class Training:
     @cached_property
     def paces(self) -> dict[int, Pace]:
         """Seconds of one micro-batch through every block that differs."""
-        return {
-            id(block): step_time.pace(block, self.step, self.plan, self.machine, mode) for block, mode in self._modes().items()
-        }
+        return {id(block): step_time.pace(block, self.step, self.plan, self.machine, mode) for block, mode in self._modes().items()}
 
     @cached_property
     def seconds(self) -> Seconds:
@@ -137,12 +133,15 @@ class Training:
         around = sum([sum(p) * len(stage.indices) for p, stage in zip(own, self.stages, strict=True)]) - longest
         m = self.micro_batches
         return Seconds(
-            *[part * m for part in pace],
+            **{name: part * m for name, part in pace._asdict().items()},
             bubble=around,
             pipeline=self._messages(),
-            data_parallel=most([
-                step_time.exposed(load, p, self.plan, self.machine.groups, m) for load, p in zip(self.stage_loads, own, strict=True)
-            ]),
+            data_parallel=most(
+                [
+                    step_time.exposed(load, p, self.plan, self.machine.groups, m)
+                    for load, p in zip(self.stage_loads, own, strict=True)
+                ]
+            ),
             optimizer=self._update(most([held.state for held in self.held])),
         )
 
@@ -191,7 +190,7 @@ def sequence_flops(architecture: Architecture, length: int, mask: str) -> int:
     total: int = 0
     for times, line in architecture.walk(Step(1, length, 0, mask)):
         op, step = line.op, line.step
-        total += times * (op.flops(step) + op.input_grad_flops(step) + op.weight_grad_flops(step))
+        total += times * (op.flops(step) + sum(op.grad_flops(step)))
     return total
 
 

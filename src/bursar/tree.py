@@ -78,13 +78,9 @@ class Op:
         """Model FLOPs of the forward pass: matrix products only (arXiv:2104.04473 appendix; arXiv:2204.02311 appendix B)."""
         return 0
 
-    def input_grad_flops(self, step: Step) -> Dim:
-        """Model FLOPs of the gradient with respect to what it reads."""
-        return 0
-
-    def weight_grad_flops(self, step: Step) -> Dim:
-        """Model FLOPs of the gradient with respect to its weights."""
-        return 0
+    def grad_flops(self, step: Step) -> tuple[Dim, Dim]:
+        """Model FLOPs of the gradients with respect to what it reads, and with respect to its weights."""
+        return 0, 0
 
     def moved(self, step: Step) -> Dim:
         """Elements read and written by the forward pass of one kernel."""

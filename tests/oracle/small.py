@@ -52,9 +52,12 @@ SMALL: dict[str, Values] = {
     "qwen2-windows-tied": {**_QWEN2, "use_sliding_window": True, "tie_word_embeddings": True},
     "qwen3": _QWEN3,
     "qwen3-listed-windows": {
-        **_QWEN3, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 3,
+        **_QWEN3,
+        "use_sliding_window": True,
+        "sliding_window": 4,
+        "max_window_layers": 3,
         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
-    },  # fmt: skip
+    },
     "qwen3-biases-tied": {**_QWEN3, "attention_bias": True, "tie_word_embeddings": True, "num_key_value_heads": 6},
     "qwen3_moe": _QWEN3_MOE,
     "qwen3_moe-every-second": {**_QWEN3_MOE, "decoder_sparse_step": 2, "attention_bias": True},

@@ -70,5 +70,5 @@ def test_a_shard_is_padded_to_the_same_size_on_every_rank() -> None:
 
 @pytest.mark.parametrize(("zero", "volume"), [(0, 2), (1, 2), (2, 2), (3, 3)])
 def test_section_7_volume(zero: int, volume: int) -> None:
-    """In units of Ψ elements per step of one micro-batch: an all-reduce is 2, stages 1 and 2 the same, stage 3 half as much again."""
+    """In units of Ψ elements, one micro-batch a step: an all-reduce is 2, stages 1 and 2 the same, stage 3 half as much again."""
     assert sum(VOLUME[sent.collective] for sent in data.traffic(zero)) == volume

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Options = dict[str, Any]
 Payload = dict[str, Any]
 
+CONVENTION = (
+    "1 multiply-add = 2 FLOP; matrix products only; attention core with a {mask} mask; logits and router counted, "
+    "embedding look-up 0, recomputation not counted"
+)
+
 
 def _model(options: Options) -> Model:
     from bursar.model import load
@@ -39,9 +44,15 @@ def params(options: Options) -> Payload:
     model = _model(options)
     found = model.parameters()
     return {
-        "model": model.name, "total": found.total, "active": found.active, "embedding": found.embedding, "head": found.head,
-        "components": found.components, "source": model.published.source, "published": model.published.figures,
-    }  # fmt: skip
+        "model": model.name,
+        "total": found.total,
+        "active": found.active,
+        "embedding": found.embedding,
+        "head": found.head,
+        "components": found.components,
+        "source": model.published.source,
+        "published": model.published.figures,
+    }
 
 
 def flops(options: Options) -> Payload:
@@ -50,12 +61,17 @@ def flops(options: Options) -> Payload:
     step = model.step(options["seq"], options["batch"], options["mask"])
     found = model.flops(step.queries, options["batch"], options["mask"])
     return {
-        "model": model.name, "seq": step.queries, "batch": options["batch"], "forward": found.forward, "backward": found.backward,
-        "train": found.train, "forward_per_token": _per(found.forward, step.tokens), "train_per_token": _per(found.train, step.tokens),
+        "model": model.name,
+        "seq": step.queries,
+        "batch": options["batch"],
+        "forward": found.forward,
+        "backward": found.backward,
+        "train": found.train,
+        "forward_per_token": _per(found.forward, step.tokens),
+        "train_per_token": _per(found.train, step.tokens),
         "by_kind": found.by_kind,
-        "convention": f"1 multiply-add = 2 FLOP; matrix products only; attention core with a {options['mask']} mask; logits and router "
-        "counted, embedding look-up 0, recomputation not counted",
-    }  # fmt: skip
+        "convention": CONVENTION.format(mask=options["mask"]),
+    }
 
 
 def kv(options: Options) -> Payload:
@@ -75,25 +91,45 @@ def activations(options: Options) -> Payload:
     length = model.length(options["seq"])
     found = model.activations(plan, length, options["mask"])
     return {
-        "model": model.name, "seq": length, "micro_batch": plan.micro_batch, "kernels": plan.kernels, "precision": plan.precision,
-        "recompute": plan.recompute, "tp": plan.tensor, "sp": plan.sequence,
-        "layers": [layer._asdict() for layer in found.layers], "shared": found.shared, "embedding": found.embedding,
-        "head": found.head, "loss": found.loss, "total": found.total,
+        "model": model.name,
+        "seq": length,
+        "micro_batch": plan.micro_batch,
+        "kernels": plan.kernels,
+        "precision": plan.precision,
+        "recompute": plan.recompute,
+        "tp": plan.tensor,
+        "sp": plan.sequence,
+        "layers": [vars(layer) for layer in found.layers],
+        "shared": found.shared,
+        "embedding": found.embedding,
+        "head": found.head,
+        "loss": found.loss,
+        "total": found.total,
         "entries": [
-            {"path": entry.path, "tensor": entry.path.rsplit(".", 1)[-1], "kind": entry.kind, "count": entry.times, "bytes": entry.value}
+            {
+                "path": entry.path,
+                "tensor": entry.path.rsplit(".", 1)[-1],
+                "kind": entry.kind,
+                "count": entry.times,
+                "bytes": entry.value,
+            }
             for entry in found.entries
         ],
-    }  # fmt: skip
+    }
 
 
 def _job(training: Training, options: Options) -> Payload:
     """What was asked, as it was understood."""
     plan = training.plan
     return {
-        "model": options["model"], "seq": training.length, "global_batch": training.global_batch,
-        "global_batch_tokens": training.global_batch * training.length, "devices": plan.devices,
-        "device": training.device.id if training.device else None, "plan": plan.options(),
-    }  # fmt: skip
+        "model": options["model"],
+        "seq": training.length,
+        "global_batch": training.global_batch,
+        "global_batch_tokens": training.global_batch * training.length,
+        "devices": plan.devices,
+        "device": training.device.id if training.device else None,
+        "plan": plan.options(),
+    }
 
 
 def memory(options: Options) -> Payload:
@@ -105,11 +141,14 @@ def memory(options: Options) -> Payload:
     capacity = int(training.device.memory.si) if training.device else None
     peak = max(stage.peak for stage in stages)
     return {
-        **_job(training, options), "asked_tokens": batch.asked_tokens,
-        "stages": [{**stage._asdict(), "peak": stage.peak} for stage in stages], "peak": peak, "device_memory": capacity,
+        **_job(training, options),
+        "asked_tokens": batch.asked_tokens,
+        "stages": [{**stage._asdict(), "peak": stage.peak} for stage in stages],
+        "peak": peak,
+        "device_memory": capacity,
         "fits": None if capacity is None else peak <= capacity,
         "measured": "runtime is a measured overhead; every other part is exact tensors",
-    }  # fmt: skip
+    }
 
 
 def time(options: Options) -> Payload:
@@ -132,14 +171,21 @@ def _times(training: Training) -> Payload:
     fastest, slowest = band()
     rate = training.model_flops / seconds.step / training.plan.devices
     return {
-        "step_s": seconds.step, "step_s_band": [seconds.step * fastest.si, seconds.step * slowest.si],
-        "band": f"uncalibrated: {slowest.source.title}", "tokens_per_s": tokens / seconds.step,
-        "tokens_per_s_per_device": tokens / seconds.step / training.plan.devices, "model_flops_per_step": training.model_flops,
-        "executed_flops_per_step": training.executed_flops, "model_tflops_per_device": rate / 1e12,
-        "mfu": training.utilization(training.model_flops), "hfu": training.utilization(training.executed_flops),
-        "peak_dtype": training.plan.recipe.compute, "mask": training.mask, "bubble_fraction": seconds.bubble / seconds.step,
+        "step_s": seconds.step,
+        "step_s_band": [seconds.step * fastest.si, seconds.step * slowest.si],
+        "band": f"uncalibrated: {slowest.source.title}",
+        "tokens_per_s": tokens / seconds.step,
+        "tokens_per_s_per_device": tokens / seconds.step / training.plan.devices,
+        "model_flops_per_step": training.model_flops,
+        "executed_flops_per_step": training.executed_flops,
+        "model_tflops_per_device": rate / 1e12,
+        "mfu": training.utilization(training.model_flops),
+        "hfu": training.utilization(training.executed_flops),
+        "peak_dtype": training.plan.recipe.compute,
+        "mask": training.mask,
+        "bubble_fraction": seconds.bubble / seconds.step,
         "breakdown_s": seconds._asdict(),
-    }  # fmt: skip
+    }
 
 
 def _run(training: Training, options: Options) -> Payload:
@@ -161,12 +207,22 @@ def plan(options: Options) -> Payload:
     space, batch = planner.space_of(model, options, device)
     found = planner.best_of(space)
     payload = {
-        "model": options["model"], "device": device.id, "devices": space.devices, "device_memory": int(device.memory.si),
-        "seq": space.length, "global_batch": space.global_batch, "global_batch_tokens": batch.tokens, "asked_tokens": batch.asked_tokens,
-        "searched": found.searched, "feasible": found.feasible, "seconds": found.seconds, "space": planner.SPACE,
+        "model": options["model"],
+        "device": device.id,
+        "devices": space.devices,
+        "device_memory": int(device.memory.si),
+        "seq": space.length,
+        "global_batch": space.global_batch,
+        "global_batch_tokens": batch.tokens,
+        "asked_tokens": batch.asked_tokens,
+        "searched": found.searched,
+        "feasible": found.feasible,
+        "seconds": found.seconds,
+        "space": planner.SPACE,
         "best": [_candidate(space, candidate, found, options) for candidate in found.best],
-        "pareto": [_point(candidate) for candidate in found.pareto], "leanest": _point(found.leanest),
-    }  # fmt: skip
+        "pareto": [_point(candidate) for candidate in found.pareto],
+        "leanest": _point(found.leanest),
+    }
     if not found.best:
         payload["would_fit"] = _would_fit(space)
     return payload
@@ -174,9 +230,12 @@ def plan(options: Options) -> Payload:
 
 def _point(candidate: Candidate) -> Payload:
     return {
-        **candidate.plan.options(), "devices": candidate.plan.devices, "peak": candidate.peak, "step_s": candidate.step_s,
+        **candidate.plan.options(),
+        "devices": candidate.plan.devices,
+        "peak": candidate.peak,
+        "step_s": candidate.step_s,
         "mfu": candidate.utilization,
-    }  # fmt: skip
+    }
 
 
 def _candidate(space: Space, candidate: Candidate, found: Found, options: Options) -> Payload:
@@ -184,10 +243,12 @@ def _candidate(space: Space, candidate: Candidate, found: Found, options: Option
 
     training = space.training(candidate.plan)
     return {
-        **_point(candidate), "why": reasons.why(candidate, found, options["lang"]),
+        **_point(candidate),
+        "why": reasons.why(candidate, found, options["lang"]),
         "stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()],
-        **_times(training), **_run(training, options),
-    }  # fmt: skip
+        **_times(training),
+        **_run(training, options),
+    }
 
 
 def _would_fit(space: Space) -> Payload | None:
@@ -206,10 +267,17 @@ def models(options: Options) -> Payload:
     for name in catalog.names():
         model = load(name)
         found = model.parameters()
-        rows.append({
-            "model": name, "name": catalog.title(name), "family": model.architecture.family, "total": found.total, "active": found.active,
-            "published": model.published.figures, "source": model.published.source,
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": name,
+                "name": model.published.title,
+                "family": model.architecture.family,
+                "total": found.total,
+                "active": found.active,
+                "published": model.published.figures,
+                "source": model.published.source,
+            }
+        )
     return {"models": rows}
 
 
@@ -227,12 +295,23 @@ def devices(options: Options) -> Payload:
     rows = []
     for name in catalog.names():
         device = catalog.device(name)
-        rows.append({
-            "device": name, "name": device.name, "aliases": list(device.aliases), "peaks": {k: fact(v) for k, v in device.peaks.items()},
-            "memory": fact(device.memory), "memory_bandwidth": fact(device.memory_bandwidth), "link": fact(device.link),
-            "link_kind": device.link_kind, "link_domain": fact(device.domain), "network": fact(device.network), "node": fact(device.node),
-            "power": fact(device.power), "price": fact(catalog.price(name)),
-        })  # fmt: skip
+        rows.append(
+            {
+                "device": name,
+                "name": device.name,
+                "aliases": list(device.aliases),
+                "peaks": {k: fact(v) for k, v in device.peaks.items()},
+                "memory": fact(device.memory),
+                "memory_bandwidth": fact(device.memory_bandwidth),
+                "link": fact(device.link),
+                "link_kind": device.link_kind,
+                "link_domain": fact(device.domain),
+                "network": fact(device.network),
+                "node": fact(device.node),
+                "power": fact(device.power),
+                "price": fact(catalog.price(name)),
+            }
+        )
     return {"devices": rows}
 
 
@@ -244,9 +323,12 @@ def optimizers(options: Options) -> Payload:
     return {
         "optimizers": [
             {
-                "name": item.name, "state_per_param": float(item.bytes_per_parameter), "state": [name for name, _ in item.state],
-                "update": item.update, "source": sources()[item.source].title,
+                "name": item.name,
+                "state_per_param": float(item.bytes_per_parameter),
+                "state": [name for name, _ in item.state],
+                "update": item.update,
+                "source": sources()[item.source].title,
             }
             for item in OPTIMIZERS.values()
         ]
-    }  # fmt: skip
+    }

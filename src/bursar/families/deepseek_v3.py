@@ -29,6 +29,7 @@ def build(c: Config) -> Architecture:
     bias = c.flag("attention_bias", False)
     dropout = c.probability("attention_dropout")
     chosen = top_k(c, experts)
+    c.has("q_lora_rank", "n_shared_experts", "first_k_dense_replace")
     c.expect("hidden_act", "silu")
     c.expect("moe_layer_freq", 1)
     c.expect("topk_method", "noaux_tc")
@@ -47,6 +48,7 @@ def build(c: Config) -> Architecture:
     moe_layer = Block({"x": Input(h), **moe("x")}, "moe")
     trunk = (Repeat(dense, dense_layer), Repeat(layers - dense, moe_layer))
     tied = c.flag("tie_word_embeddings", False)
+    table = "embedding" if tied else "head"
     modules = c.count("num_nextn_predict_layers", "num_mtp_layers", default=0, high=16)
     if c.mtp and not modules:
         raise ConfigError("no multi-token-prediction module in this config", where=c.where, valid="num_nextn_predict_layers >= 1")
@@ -54,12 +56,12 @@ def build(c: Config) -> Architecture:
         family="deepseek_v3",
         stem=(token_stem(vocab, h),),
         trunk=tuple(run for run in trunk if not (isinstance(run.times, int) and run.times == 0)),
-        tail=(*[_mtp(i, h, vocab, moe) for i in range(modules if c.mtp else 0)], head(h, vocab, tied=tied)),
+        tail=(*[_mtp(i, h, vocab, moe, table) for i in range(modules if c.mtp else 0)], head(h, vocab, tied=tied)),
         context=c.dim("max_position_embeddings", default=4096),
     )
 
 
-def _mtp(index: int, h: Dim, vocab: Dim, layer: Callable[[str], Lines]) -> Block:
+def _mtp(index: int, h: Dim, vocab: Dim, layer: Callable[[str], Lines], table: str) -> Block:
     """One module: the hidden state beside the next token's embedding, a projection, one layer, and the shared output head."""
     lines: Lines = {
         "x": Input(h),
@@ -71,7 +73,7 @@ def _mtp(index: int, h: Dim, vocab: Dim, layer: Callable[[str], Lines]) -> Block
         "project": Linear("pair", 2 * h, h, "replicated"),
         **layer("project"),
         "norm": RMSNorm("mlp.add", h),
-        "head": Head("norm", h, vocab, tied="head"),
+        "head": Head("norm", h, vocab, tied=table),
         "loss": Loss("head", vocab),
     }
     return Block(lines, f"mtp{index + 1}")

@@ -1,4 +1,7 @@
-"""Llama 1, 2, 3, 3.1, 3.2 (arXiv:2302.13971, arXiv:2307.09288, arXiv:2407.21783): RMSNorm, rotary positions, grouped keys, SwiGLU."""
+"""Llama 1, 2, 3, 3.1, 3.2 (arXiv:2302.13971, arXiv:2307.09288, arXiv:2407.21783).
+
+RMSNorm, rotary positions, grouped keys, SwiGLU.
+"""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ def build(c: Config) -> Architecture:
     c.expect("hidden_act", "silu")
 
     def layer(window: Dim | None) -> Block:
-        attention = grouped_attention(
-            "x", h, heads, kv_heads, head_dim(c, h, heads), qkv_bias=True, window=window, dropout=dropout
-        )
+        attention = grouped_attention("x", h, heads, kv_heads, head_dim(c, h, heads), qkv_bias=True, window=window, dropout=dropout)
         return Block({"x": Input(h), **attention, **mlp}, "layer" if window is None else "sliding")
 
     return Architecture(

@@ -51,9 +51,9 @@ class Attention(Op):
     def flops(self, step: Step) -> Dim:
         return self.score_flops(step) + self.value_flops(step)
 
-    @formula("FLOPs, input gradient", "FLOP")
-    def input_grad_flops(self, step: Step) -> Dim:
-        return 2 * self.flops(step)  # dP = G Vᵀ, dV = Pᵀ G, dQ = dS K, dK = dSᵀ Q: two products for each one
+    @formula("FLOPs, gradients of Q, K and V", "FLOP")
+    def grad_flops(self, step: Step) -> tuple[Dim, Dim]:
+        return 2 * self.flops(step), 0  # dP = G Vᵀ, dV = Pᵀ G, dQ = dS K, dK = dSᵀ Q: two products for each one
 
     @formula("elements of the score matrix", "1", "korthikanti-2022")
     def square(self, step: Step) -> Dim:
@@ -61,14 +61,15 @@ class Attention(Op):
 
     @formula("elements moved, forward", "1", "flash-attention")
     def moved(self, step: Step) -> Dim:
-        return self.tokens(step) * self._operands
+        return self.tokens(step) * self.operands
 
     @formula("elements moved, backward", "1", "flash-attention")
     def backward_moved(self, step: Step) -> Dim:
         return 2 * self.moved(step)
 
     @property
-    def _operands(self) -> Dim:
+    def operands(self) -> Dim:
+        """Elements per token of Q, K, V and the output."""
         return self.heads * (self.head_dim + self.v_dim) + self.kv_heads * (self.head_dim + self.v_dim)
 
     @formula("KV cache elements of all sequences", "1")

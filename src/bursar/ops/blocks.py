@@ -24,7 +24,10 @@ def grouped_attention(
     norm: Norm = RMSNorm, qkv_bias: bool = False, out_bias: bool = False, qk_norm: bool = False,
     window: Dim | None = None, dropout: float = 0.0,
 ) -> Lines:  # fmt: skip
-    """Pre-norm attention with rotary positions and grouped keys (arXiv:2305.13245); `qk_norm` norms every head (arXiv:2302.05442)."""
+    """Pre-norm attention with rotary positions and grouped keys (arXiv:2305.13245).
+
+    `qk_norm` norms every head of Q and K (arXiv:2302.05442).
+    """
     q, k = ("attn.q_norm", "attn.k_norm") if qk_norm else ("attn.q", "attn.k")
     return {
         "attn.norm": norm(x, h),

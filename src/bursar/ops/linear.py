@@ -40,13 +40,10 @@ class Linear(Op):
     def flops(self, step: Step) -> Dim:
         return 2 * self.tokens(step) * self.d_in * self.d_out  # one multiply, one add
 
-    @formula("FLOPs, input gradient", "FLOP")
-    def input_grad_flops(self, step: Step) -> Dim:
-        return self.flops(step)  # G W: (tokens, d_out)(d_out, d_in)
-
-    @formula("FLOPs, weight gradient", "FLOP")
-    def weight_grad_flops(self, step: Step) -> Dim:
-        return self.flops(step)  # Gᵀ x: (d_out, tokens)(tokens, d_in)
+    @formula("FLOPs, gradients of input and weight", "FLOP")
+    def grad_flops(self, step: Step) -> tuple[Dim, Dim]:
+        forward = self.flops(step)
+        return forward, forward  # G W: (tokens, d_out)(d_out, d_in); Gᵀ x: (d_out, tokens)(tokens, d_in)
 
     @formula("elements moved, forward", "1")
     def moved(self, step: Step) -> Dim:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from bursar.dims import Dim, at_most
 from bursar.errors import PlanError
 from bursar.formula import formula
+from bursar.ops.linear import Embedding, Head
 from bursar.tree import Architecture, Block, Op
 
 Part = tuple[str, int, Block]
@@ -80,16 +81,15 @@ def _between(trunk: list[Part], start: int, end: int) -> list[Part]:
 
 def untied(tail: tuple[Block, ...]) -> tuple[Block, ...]:
     """The tail on a stage without the embedding: the first operator tied to a table it cannot see holds a copy of it."""
-    here = {name for block in tail for name, op in block.lines.items() if getattr(op, "tied", "") is None}
+    here = {name for block in tail for name, op in block.lines.items() if isinstance(op, (Embedding, Head)) and op.tied is None}
     blocks = []
     for block in tail:
         lines: dict[str, Op] = {}
         for name, op in block.lines.items():
-            owner = getattr(op, "tied", None)
-            alone = owner is not None and owner not in here
-            lines[name] = replace(op, tied=None) if alone else op  # type: ignore[call-arg]
-            if alone:
-                here.add(owner)
+            lines[name] = op
+            if isinstance(op, (Embedding, Head)) and op.tied is not None and op.tied not in here:
+                lines[name] = replace(op, tied=None)
+                here.add(op.tied)
         blocks.append(Block(lines, block.kind))
     return tuple(blocks)
 

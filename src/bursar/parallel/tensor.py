@@ -14,7 +14,7 @@ from typing import Any
 from bursar.dims import Dim, ceil_div, deal, is_symbol, split
 from bursar.errors import BursarError
 from bursar.ops.attention import Attention
-from bursar.ops.collective import AllToAll, Copy, Gather, Reduce, Scatter
+from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Reduce, Scatter
 from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
 from bursar.ops.moe import Experts
@@ -39,7 +39,8 @@ class _Region:
         self.whole = block.lines
         self.tensor = tensor
         self.spread = tensor if sequence else 1
-        self.enter, self.leave = (Gather, Scatter) if sequence else (Copy, Reduce)
+        self.enter: type[Collective] = Gather if sequence else Copy
+        self.leave: type[Collective] = Scatter if sequence else Reduce
         self.lines: dict[str, Op] = {}
         self.inside: set[str] = set()
 
@@ -99,7 +100,8 @@ def _follow(*sizes: str) -> Callable[[_Region, str, Any], None]:
     def rule(region: _Region, name: str, op: Op) -> None:
         cut = next((read for read in op.reads if read in region.inside), None)
         if cut is None:
-            return region.outside(name, op)
+            region.outside(name, op)
+            return
         held, whole = region.lines[cut].width, region.whole[cut].width
         copies = {"copies": region.tensor} if op.shapes() else {}
         region.cut(name, op, **{size: split(getattr(op, size) * held, whole, f"{name} width", "tp") for size in sizes}, **copies)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
@@ -25,14 +26,17 @@ def show(verb: str, payload: Payload, lang: str) -> None:
 
 def _table(title: str, *columns: str) -> Table:
     """A table whose first column holds names and the others numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     return table
 
 
 def _params(payload: Payload, lang: str, console: Console) -> None:
-    table = _table(f"{payload['model']}: {whole(payload['total'])} {say('parameters', lang)}", *[say(k, lang) for k in ("part", "parameters", "share")])
+    table = _table(
+        f"{payload['model']}: {whole(payload['total'])} {say('parameters', lang)}",
+        *[say(k, lang) for k in ("part", "parameters", "share")],
+    )
     for path, value in payload["components"].items():
         table.add_row(path, whole(value), percent(value / payload["total"]))
     table.add_section()
@@ -42,11 +46,19 @@ def _params(payload: Payload, lang: str, console: Console) -> None:
     _source(payload, lang, console)
 
 
+def _heading(console: Console, name: str, *rest: str) -> None:
+    """A model's name, which may be any path, and what follows it."""
+    console.print(Text.assemble((name, "bold"), "  ", "  ".join(rest)))
+
+
 def _source(payload: Payload, lang: str, console: Console) -> None:
     source = payload.get("source") or {}
     if source:
         figures = ", ".join(f"{key} {value}" for key, value in (payload.get("published") or {}).items() if key != "note")
-        console.print(f"{say('source', lang)}: {source.get('title', '')}" + (f" ({say('published', lang)}: {figures})" if figures else ""), style="dim")
+        console.print(
+            f"{say('source', lang)}: {source.get('title', '')}" + (f" ({say('published', lang)}: {figures})" if figures else ""),
+            style="dim",
+        )
 
 
 def _flops(payload: Payload, lang: str, console: Console) -> None:
@@ -70,7 +82,8 @@ def _kv(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _activations(payload: Payload, lang: str, console: Console) -> None:
-    title = f"{payload['model']}: {payload['micro_batch']} × {payload['seq']:,}, {payload['kernels']}, {payload['precision']}, {payload['recompute']}"
+    choices = ", ".join(payload[key] for key in ("kernels", "precision", "recompute"))
+    title = f"{payload['model']}: {payload['micro_batch']} × {payload['seq']:,}, {choices}"
     table = _table(title, say("kind", lang), say("count", lang), say("layer_bytes", lang), say("total", lang))
     for layer in payload["layers"]:
         table.add_row(layer["kind"], whole(layer["count"]), whole(layer["bytes"]), whole(layer["count"] * layer["bytes"]))
@@ -122,7 +135,8 @@ def layout(plan: Mapping[str, Any]) -> str:
 
 
 def _memory(payload: Payload, lang: str, console: Console) -> None:
-    console.print(f"[bold]{payload['model']}[/bold]  {layout(payload['plan'])}  {payload['plan']['precision']}, {payload['plan']['optimizer']}")
+    plan = payload["plan"]
+    _heading(console, payload["model"], layout(plan), f"{plan['precision']}, {plan['optimizer']}")
     _job_lines(payload, lang, console)
     console.print(_stages(payload["stages"], lang))
     console.print(_fit(payload["peak"], payload["device_memory"], payload["device"], lang), style="bold")
@@ -139,7 +153,7 @@ def _breakdown(payload: Payload, lang: str) -> Table:
 
 
 def _time(payload: Payload, lang: str, console: Console) -> None:
-    console.print(f"[bold]{payload['model']}[/bold]  {layout(payload['plan'])}  {payload['devices']:,} × {payload['device']}")
+    _heading(console, payload["model"], layout(payload["plan"]), f"{payload['devices']:,} × {payload['device']}")
     _job_lines(payload, lang, console)
     console.print(_breakdown(payload, lang))
     rates = f"{short(payload['tokens_per_s'])}tokens/s, {payload['model_tflops_per_device']:.1f} TFLOP/s per device"
@@ -168,12 +182,13 @@ def _run_line(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _plan(payload: Payload, lang: str, console: Console) -> None:
-    console.print(f"[bold]{payload['model']}[/bold]  {payload['devices']:,} × {payload['device']}")
+    _heading(console, payload["model"], f"{payload['devices']:,} × {payload['device']}")
     _job_lines(payload, lang, console)
     facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
     console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
     if not payload["best"]:
-        return _nothing_fits(payload, lang, console)
+        _nothing_fits(payload, lang, console)
+        return
     _best(payload, lang, console)
     winner = {**payload["best"][0], "device": payload["device"]}
     console.print(_stages(winner["stages"], lang))
@@ -196,7 +211,12 @@ def _best(payload: Payload, lang: str, console: Console) -> None:
 
 def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:
     leanest, larger = payload["leanest"], payload["would_fit"]
-    facts = {"layout": layout(leanest), "need": both(leanest["peak"]), "device": payload["device"], "memory": both(payload["device_memory"])}
+    facts = {
+        "layout": layout(leanest),
+        "need": both(leanest["peak"]),
+        "device": payload["device"],
+        "memory": both(payload["device_memory"]),
+    }
     console.print(say("none_fits", lang, **facts), style="bold")
     console.print(say("would_fit", lang, devices=larger["devices"], layout=layout(larger)) if larger else say("would_not", lang))
 
@@ -209,14 +229,18 @@ def _models(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _devices(payload: Payload, lang: str, console: Console) -> None:
-    table = _table("", say("device", lang), "TFLOP/s bf16", "fp8", say("memory", lang), say("bandwidth", lang), say("link", lang), "alias")
+    table = _table(
+        "", say("device", lang), "TFLOP/s bf16", "fp8", say("memory", lang), say("bandwidth", lang), say("link", lang), "alias"
+    )
 
     def text(fact: Payload | None) -> str:
         return f"{fact['value']:g} {fact['unit']}" if fact else ""
 
     for row in payload["devices"]:
         peaks = [f"{row['peaks'][kind]['value']:g}" if kind in row["peaks"] else "" for kind in ("bf16", "fp8")]
-        table.add_row(row["device"], *peaks, text(row["memory"]), text(row["memory_bandwidth"]), text(row["link"]), ", ".join(row["aliases"]))
+        table.add_row(
+            row["device"], *peaks, text(row["memory"]), text(row["memory_bandwidth"]), text(row["link"]), ", ".join(row["aliases"])
+        )
     console.print(table)
 
 

@@ -1,0 +1,110 @@
+"""How fast a plan is evaluated: memory and step time with ints, and many plans at once as arrays, beside what peers take.
+
+Peers' figures were measured once on a machine of the same size (2 cores), one process each; ratios are safer than absolute
+values. Run: python benchmarks/evaluation.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import bursar
+from bursar import rules
+from bursar.plan import Plan
+from bursar.planner import BASE, Space, best_of
+from bursar.training import Training
+
+PEERS_MS = {"Calculon (no GQA, no SwiGLU)": 1.6, "SimuMax 1.2": 53.0, "llm-analysis (git)": 0.24, "mlsysim": 1.8}
+PEER_SEARCH = {"Calculon, per second": 200, "SimuMax, per second": 10}
+ROWS = 8_000  # a block of arrays that stays in the cache
+
+
+def best_ms(run: Callable[[], object], repeats: int, rounds: int = 7) -> float:
+    """Median over rounds of the mean milliseconds of a call."""
+    run()
+    means = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        means.append((time.perf_counter() - start) / repeats * 1e3)
+    return statistics.median(means)
+
+
+def ints() -> None:
+    model, device = bursar.load("llama-3-70b"), bursar.device("h100-sxm")
+    plan = Plan(tensor=8, sequence=True, pipeline=4, data=2, zero=1, grad_dtype="fp32")
+
+    def warm() -> object:
+        training = Training(model, plan, device, length=8192, global_batch=512)
+        return training.memory(), training.time()
+
+    def rebuilt() -> object:
+        from bursar import plan as plans
+
+        plans._stages_cached.cache_clear()
+        return warm()
+
+    ours = best_ms(warm, 200)
+    print("one memory + time evaluation, Llama-3-70B, 64 devices, tp8 pp4 dp2, s 8192 (ints)")
+    print(f"  {'bursar, warm':32} {ours:8.3f} ms   target <= 0.3")
+    print(f"  {'bursar, tree rewritten each time':32} {best_ms(rebuilt, 50):8.3f} ms")
+    for name, peer in PEERS_MS.items():
+        print(f"  {name:32} {peer:8.3f} ms   x {peer / ours:,.0f}")
+
+
+def arrays(name: str, device: str, ranks: int, expert: bool) -> None:
+    architecture = bursar.load(name).architecture
+    machine = bursar.device(device)
+    rng = np.random.default_rng(0)
+
+    def powers(*values: float) -> np.ndarray:
+        return rng.choice(values, ROWS)
+
+    tensor = powers(1, 2, 4, 8)
+    degrees = {
+        "tensor": tensor,
+        "data": ranks / tensor,
+        "micro_batch": powers(1, 2, 4),
+        "expert": powers(1, 2, 4, 8) if expert else np.ones(ROWS),
+        "expert_tensor": np.ones(ROWS) if expert else tensor,
+    }
+
+    def run() -> object:
+        plan = Plan(sequence=True, pipeline=4, zero=1, **degrees)
+        training = Training(architecture, plan, machine, length=8192, global_batch=512, checked=False)
+        return rules.mask(architecture, plan, rules.Job(8192, 512)), training.peak(), training.seconds.step
+
+    rate = ROWS / best_ms(run, 5) * 1e3
+    print(
+        f"  {name:32} {rate:12,.0f} plans/s" + ("" if expert else f"   target >= 1,000,000; Calculon's search x {rate / 200:,.0f}")
+    )
+
+
+def search(name: str, device: str, devices: int) -> None:
+    model, machine = bursar.load(name), bursar.device(device)
+    space = Space(model.architecture, machine, devices, 8192, 512, BASE)
+    start = time.perf_counter()
+    found = best_of(space)
+    seconds = time.perf_counter() - start
+    print(f"  {name:20} {devices:5} x {device:9} {found.searched:7,} plans in {seconds:.3f} s, {found.feasible:,} fit")
+
+
+def main() -> None:
+    ints()
+    print("full plans (rules, memory, time) per second on one core (float64 arrays)")
+    arrays("llama-3-70b", "h100-sxm", 16, expert=False)
+    arrays("deepseek-v3", "h800", 128, expert=True)
+    for name, rate in PEER_SEARCH.items():
+        print(f"  {name:32} {rate:12,}")
+    print("complete search, first call")
+    search("llama-3-70b", "h100-sxm", 64)
+    search("deepseek-v3", "h800", 2048)
+
+
+if __name__ == "__main__":
+    main()
