@@ -30,4 +30,6 @@ def build(config: Config) -> Architecture:
         raise UnknownNameError("model_type", family, names(), where=config.where)
     architecture: Architecture = import_module(f"bursar.families.{family}").build(config)
     config.close(family)
+    if config.mtp and not any(block.kind.startswith("mtp") for block in architecture.tail):
+        raise ConfigError("no multi-token-prediction module in this config", field="mtp", where=config.where, valid="--no-mtp")
     return architecture

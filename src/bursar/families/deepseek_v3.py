@@ -50,8 +50,6 @@ def build(c: Config) -> Architecture:
     tied = c.flag("tie_word_embeddings", False)
     table = "embedding" if tied else "head"
     modules = c.count("num_nextn_predict_layers", "num_mtp_layers", default=0, high=16)
-    if c.mtp and not modules:
-        raise ConfigError("no multi-token-prediction module in this config", where=c.where, valid="num_nextn_predict_layers >= 1")
     return Architecture(
         family="deepseek_v3",
         stem=(token_stem(vocab, h),),
