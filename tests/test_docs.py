@@ -1,0 +1,66 @@
+"""Proves that what the README shows runs: its commands exit with 0, its Python block holds, its files exist, and the languages, the
+options and the rooms that it names are the ones there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bursar.cli import VERBS, main
+from bursar.families import names
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("console") for line in block.splitlines() if line.startswith("bursar ")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()[1:]) == 0
+    out, err = capsys.readouterr()
+    assert out
+    assert err == ""
+
+
+def test_every_verb_is_shown() -> None:
+    assert {command.split()[1] for command in COMMANDS} == set(VERBS)
+
+
+def test_the_python_block_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks("python")
+    exec(compile(block, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    said = re.search(r"words=True\)\)  # (.*)", block)
+    assert said
+    assert printed[0] == said[1]
+
+
+def test_the_families_that_are_named_are_the_ones_there_are() -> None:
+    named = re.search(r"Families: (.*?)\.\n", README, flags=re.DOTALL)
+    assert named
+    assert sorted(re.findall(r"\w+", re.sub(r"\(.*?\)", "", named[1]))) == names()
+
+
+def test_rooms_and_files_that_are_named_exist() -> None:
+    house = README[README.index("## The house") :]
+    rooms = re.findall(r"`(\w+/?)`", house[house.index("| ground") : house.index("A file imports")])
+    for room in rooms:
+        assert (ROOT / "src" / "bursar" / (room if room.endswith("/") else f"{room}.py")).exists(), room
+    for target in re.findall(r"\]\((\w[\w./]+)\)", README):
+        assert (ROOT / target).exists()
+
+
+def test_the_commands_of_the_makefile_are_the_readme_s() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(
+        f"make {target}" in README and re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+        for target in ("demo", "test", "bench")
+    )
