@@ -22,21 +22,21 @@ import sympy
 import bursar
 from bursar import catalog, facts, families, ledger
 from bursar.formula import FORMULAS
-from bursar.kernels import IMPLEMENTATIONS, SLOTS
+from bursar.kernels import IMPLEMENTATIONS
 from bursar.model import Model, load
 from bursar.network import Group, Network
 from bursar.notation import LETTERS
-from bursar.ops.attention import Attention
-from bursar.ops.blocks import gated_product
-from bursar.ops.collective import AllToAll, Copy, Gather, Reduce, Scatter
-from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
+from bursar.ops.attention import Attention, AttentionCore, CrossAttention
+from bursar.ops.blocks import gated_mlp
+from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Reduce, Scatter
+from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, Pointwise, RMSNorm, Rotary, Slice
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
 from bursar.ops.moe import Experts
 from bursar.optimizers import OPTIMIZERS
 from bursar.precision import RECIPES
 from bursar.roofline import Roofline
 from bursar.step import Step
-from bursar.tree import Architecture, Block, Input, Op, dims_of
+from bursar.tree import Architecture, Block, Input, Nested, Op, dims_of
 
 FACES = ("bursar.cli", "bursar.report", "bursar.web", "bursar.measure", "bursar.__main__")
 for found in pkgutil.walk_packages(bursar.__path__, "bursar.", onerror=lambda name: None):
@@ -95,7 +95,7 @@ def agree(read: Callable[[Callable[[str, int], Any]], Any], number: type = int) 
 
 # ── operators ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-EXPERT = Block({"x": Input(6), **gated_product("x", 6, 10)}, "expert")
+EXPERT = Block({"x": Input(6), **gated_mlp("x", 6, 10)}, "expert")
 SHARED: dict[str, Any] = {"over": 4, "copies": 2}  # ranks that share the tokens; ranks that hold the same weights
 OPERATORS: tuple[Op, ...] = (
     Input(8, **SHARED),
@@ -113,6 +113,9 @@ OPERATORS: tuple[Op, ...] = (
     Attention("q", "k", "v", 4, 2, 8, 6, 28),
     Attention("q", "k", "v", 4, 2, 8, 6, 28, window=5, dropout=0.1, **SHARED),
     Attention("q", "k", "v", 4, 4, 8, 8, 64, window=500, causal=False),
+    Attention("q", "k", "v", 4, 2, 8, 8, 64, chunk=8, sinks=True),
+    CrossAttention("q", "k", "v", 4, 2, 8, 6, 28),
+    Linear("x", 6, 8, "column", source=True),
     RMSNorm("x", 6, 4, **SHARED),
     LayerNorm("x", 6),
     LayerNorm("x", 6, 4, bias=False),
@@ -132,6 +135,7 @@ OPERATORS: tuple[Op, ...] = (
     Scatter("x", 6, 4, **SHARED),
     AllToAll("x", 6, 4, **SHARED),
 )  # fmt: skip
+ABSTRACT = {AttentionCore, Collective, Nested, Pointwise}  # operators that others are made of
 STEPS: tuple[Step, ...] = tuple(Step(4, 16, past, mask) for past in (0, 7) for mask in ("full", "causal"))
 
 Reading = Callable[[str, int], Any]
@@ -250,7 +254,12 @@ def test_the_three_readings_agree(name: str) -> None:
 
 
 def test_every_operator_has_a_sample() -> None:
-    assert {type(op) for op in OPERATORS} == set(SLOTS)
+    def below(kind: type[Op]) -> Iterator[type[Op]]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from below(child)
+
+    assert {type(op) for op in OPERATORS} == set(below(Op)) - ABSTRACT
 
 
 def test_every_sample_has_a_formula() -> None:

@@ -72,6 +72,11 @@ def ceil_div(n: Dim, ways: Dim) -> Dim:
     return math.ceil(Fraction(n) / Fraction(ways))
 
 
+def floor_div(n: Dim, ways: Dim) -> Dim:
+    """n / ways rounded down."""
+    return -ceil_div(-n, ways)
+
+
 def deal(n: Dim, ways: Dim, name: str = "size", by: str = "ways") -> tuple[Dim, Dim]:
     """`n` whole things dealt to `ways` holders: (things each holds, holders of the same thing).
 

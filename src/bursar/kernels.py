@@ -16,13 +16,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from bursar.dims import Dim
 from bursar.errors import PlanError, UnknownNameError
-from bursar.ops.attention import Attention
-from bursar.ops.collective import AllToAll, Copy, Gather, Reduce, Scatter
-from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
-from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
+from bursar.ops.attention import AttentionCore
+from bursar.ops.elementwise import Activation, Dropout, Gated, RMSNorm, Rotary
+from bursar.ops.linear import Embedding, Linear, Loss, Router
 from bursar.ops.moe import Experts
 from bursar.step import Step
-from bursar.tree import Extra, Input, Op
+from bursar.tree import Extra, Op
 
 Items = tuple[str | Extra, ...]
 
@@ -39,14 +38,6 @@ class Implementation(NamedTuple):
     rerun: Callable[[Any, Step], Dim] | None = None
     skips_masked: bool = False
 
-
-SLOTS: dict[type[Op], str] = {
-    RMSNorm: "norm", LayerNorm: "norm", Linear: "linear", Head: "linear", Router: "router", Attention: "attention",
-    Rotary: "rotary", Activation: "activation", Gated: "gated", Dropout: "dropout", Loss: "loss", Experts: "experts",
-    Embedding: "embedding", PositionEmbedding: "nothing", Tokens: "nothing", Input: "nothing", Slice: "nothing",
-    Add: "nothing", Concat: "nothing", Bias: "nothing", Copy: "nothing", Reduce: "nothing", Gather: "nothing", Scatter: "nothing",
-    AllToAll: "nothing",
-}  # fmt: skip
 
 IMPLEMENTATIONS: dict[tuple[str, str], Implementation] = {}
 
@@ -94,21 +85,21 @@ def _norm_fused(op: RMSNorm, wire: str, step: Step) -> Items:
     return (*op.reads, Extra("statistics", "statistics", op.statistics * rows))
 
 
-def _square_traffic(op: Attention, step: Step) -> Dim:
+def _square_traffic(op: AttentionCore, step: Step) -> Dim:
     """Elements of score-sized tensors: scores out, softmax in and out, product in; a dropout adds a pass."""
     return op.square(step) * (6 if op.dropout else 4)
 
 
 @implementation("attention", "matrix", "korthikanti-2022", scratch=_square_traffic)
-def _attention_matrix(op: Attention, wire: str, step: Step) -> Items:
+def _attention_matrix(op: AttentionCore, wire: str, step: Step) -> Items:
     softmax = Extra("softmax", "activation", op.square(step))
     if not op.dropout:
         return (*op.reads, softmax)
     return (*op.reads, softmax, Extra("mask", "mask", op.square(step)), Extra("dropped", "activation", op.square(step)))
 
 
-@implementation("attention", "flash", "flash-attention", rerun=Attention.score_flops, skips_masked=True)
-def _attention_flash(op: Attention, wire: str, step: Step) -> Items:
+@implementation("attention", "flash", "flash-attention", rerun=AttentionCore.score_flops, skips_masked=True)
+def _attention_flash(op: AttentionCore, wire: str, step: Step) -> Items:
     return (*op.reads, wire, Extra("logsumexp", "statistics", op.heads * op.tokens(step)))
 
 
@@ -211,13 +202,13 @@ class Kernels:
         return chosen
 
     @cached_property
-    def table(self) -> dict[type[Op], Implementation]:
-        return {kind: IMPLEMENTATIONS[slot, self.slots[slot]] for kind, slot in SLOTS.items()}
+    def table(self) -> dict[str, Implementation]:
+        return {slot: IMPLEMENTATIONS[slot, name] for slot, name in self.slots.items()}
 
     def of(self, op: Op) -> Implementation:
-        """The implementation of an operator; an operator that no profile knows is an error."""
+        """The implementation of an operator; an operator that the profile does not know is an error."""
         try:
-            return self.table[type(op)]
+            return self.table[op.slot]
         except KeyError:
             raise PlanError(f"kernels {self.name!r} do not say what {type(op).__name__} keeps", field="kernels") from None
 

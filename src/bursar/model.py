@@ -15,7 +15,7 @@ from bursar.config import Config
 from bursar.dims import Dim
 from bursar.errors import PlanError
 from bursar.ledger import Ledger
-from bursar.ops.attention import Attention
+from bursar.ops.attention import AttentionCore
 from bursar.ops.linear import Embedding, Head, PositionEmbedding
 from bursar.ops.moe import Experts
 from bursar.plan import Plan
@@ -153,7 +153,7 @@ class Model:
         """KV cache of a batch of sequences."""
         tree = self._tree(words)
         step = self.step(seq, batch, words=words)
-        cores = [(times, line.op) for times, line in tree.walk(step) if isinstance(line.op, Attention)]
+        cores = [(times, line.op) for times, line in tree.walk(step) if isinstance(line.op, AttentionCore)]
         rate = bytes_of(bits_of(dtype))
         per_token = sum([times * op.cached for times, op in cores])
         held = sum([times * op.cache(step) for times, op in cores])

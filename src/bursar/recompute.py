@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bursar.dims import Dim
 from bursar.errors import UnknownNameError
-from bursar.ops.attention import Attention
+from bursar.ops.attention import AttentionCore
 from bursar.step import Step
 from bursar.tree import Block, Extra, Input, Keeps, Kept, Op
 
@@ -34,7 +34,7 @@ def kept(block: Block, step: Step, keeps: Keeps, mode: str) -> Iterator[Kept]:
 
 def runs_again(op: Op, mode: str) -> bool:
     """Whether an operator of a layer is executed a second time."""
-    return mode == "full" or (mode == "selective" and isinstance(op, Attention))
+    return mode == "full" or (mode == "selective" and isinstance(op, AttentionCore))
 
 
 def executed_again(block: Block, step: Step, mode: str) -> Dim:
@@ -44,6 +44,6 @@ def executed_again(block: Block, step: Step, mode: str) -> Dim:
 
 def _inputs_of_the_core(keeps: Keeps) -> Keeps:
     def kept_without_core(op: Op, wire: str, step: Step) -> tuple[str | Extra, ...]:
-        return op.reads if isinstance(op, Attention) else keeps(op, wire, step)
+        return op.reads if isinstance(op, AttentionCore) else keeps(op, wire, step)
 
     return kept_without_core

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bursar.dims import Dim, at_most, split
+from bursar.dims import Dim, at_most, floor_div, split
 from bursar.formula import formula
 
 
@@ -15,13 +15,16 @@ class Step:
 
     Training: queries = length, past = 0. Decode: queries = 1, past = tokens so far. `mask` is the counting convention of
     the attention core: "full" counts every pair of the square (as papers and FlopCounterMode do), "causal" counts the pairs
-    that are really attended to, with windows exact.
+    that are really attended to, with windows and chunks exact. `source` is the length of what cross-attention looks at (None:
+    as long as the queries), `images` the pictures per sequence of a model with a vision tower.
     """
 
     sequences: Dim
     queries: Dim
     past: Dim = 0
     mask: str = "full"
+    source: Dim | None = None
+    images: Dim = 0
 
     @cached_property
     def tokens(self) -> Dim:
@@ -33,20 +36,34 @@ class Step:
         return self.past + self.queries
 
     @cached_property
+    def sources(self) -> Dim:
+        """Length that cross-attention looks at."""
+        return self.queries if self.source is None else self.source
+
+    @cached_property
     def as_causal(self) -> Step:
         """The same step as a kernel runs it that skips masked pairs."""
-        return Step(self.sequences, self.queries, self.past, "causal")
+        return replace(self, mask="causal")
 
     @formula("query–key pairs of one sequence", "1")
-    def pairs(self, window: Dim | None = None, causal: bool = True) -> Dim:
-        """Pairs of one sequence: q·(past+q) in full; causal: Σ min(position, window) over the query positions."""
+    def pairs(self, window: Dim | None = None, causal: bool = True, chunk: Dim | None = None) -> Dim:
+        """Pairs of one sequence: q·(past+q) in full; causal: Σ min(position, window) over the query positions, where with
+        chunks the position is counted from the start of its chunk."""
         if self.mask == "full" or not causal:
             return self.queries * self.keys
-        return _triangle(self.keys, window) - _triangle(self.past, window)
+        return _attended(self.keys, window, chunk) - _attended(self.past, window, chunk)
+
+
+def _attended(length: Dim, window: Dim | None, chunk: Dim | None) -> Dim:
+    """Pairs of a causal mask over `length` tokens."""
+    if chunk is None:
+        return _triangle(length, window)
+    whole = floor_div(length, chunk)
+    return whole * _triangle(chunk, window) + _triangle(length - whole * chunk, window)
 
 
 def _triangle(length: Dim, window: Dim | None) -> Dim:
-    """Σ_{p=1..length} min(p, window): the pairs of a causal mask over `length` tokens."""
+    """Σ_{p=1..length} min(p, window)."""
     rising = length if window is None else at_most(length, window)
     flat = 0 if window is None else (length - rising) * window
     return split(rising * (rising + 1), 2) + flat

@@ -34,7 +34,10 @@ class Op:
 
     over: Dim = field(default=1, kw_only=True)
     copies: Dim = field(default=1, kw_only=True)
+    source: bool = field(default=False, kw_only=True)  # works on the tokens that cross-attention looks at
 
+    slot: ClassVar[str]  # which implementations of `kernels.py` it has
+    follows: ClassVar[tuple[str, ...]]  # sizes that shrink with what it reads where tensor parallelism cuts that
     wires: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[str] = "elementwise"  # what its FLOPs are reported under
     engine: ClassVar[str] = "vector"  # which rate of a device it runs at: matmul, grouped, attention, vector
@@ -59,7 +62,8 @@ class Op:
 
     def tokens(self, step: Step) -> Dim:
         """Tokens that this rank's part of the operator sees."""
-        return split(step.tokens, self.over, "tokens", "tp")
+        tokens = step.sequences * step.sources if self.source else step.tokens
+        return split(tokens, self.over, "tokens", "tp")
 
     def shapes(self) -> dict[str, tuple[Dim, ...]]:
         """Its parameters: name → shape, as PyTorch stores them."""
@@ -96,6 +100,7 @@ class Input(Op):
     """The tensor a block is given; what it keeps of it belongs to the block."""
 
     size: Dim
+    slot: ClassVar[str] = "nothing"
 
     @property
     def width(self) -> Dim:
@@ -143,12 +148,23 @@ class Line(NamedTuple):
 Keeps: TypeAlias = Callable[[Op, str, Step], tuple[str | Extra, ...]]
 
 
+Sees: TypeAlias = Callable[[Step], Step]
+
+
+def _as_it_is(step: Step) -> Step:
+    return step
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Operators by the name of the wire they make, in order of execution."""
+    """Operators by the name of the wire they make, in order of execution.
+
+    `sees` turns the model's step into the block's own: a vision tower sees patches, an encoder its source.
+    """
 
     lines: Mapping[str, Op]
     kind: str = "layer"
+    sees: Sees = _as_it_is
 
     @cached_property
     def storage(self) -> dict[str, str]:
@@ -170,6 +186,7 @@ class Block:
 
     def walk(self, step: Step, prefix: str = "", instances: Dim = 1, nested: bool = False) -> Iterator[Line]:
         """Every operator where it stands, nested blocks included."""
+        step = self.sees(step)
         for name, op in self.lines.items():
             yield Line(prefix + name, op, step, instances, nested)
             if isinstance(op, Nested):
@@ -177,6 +194,7 @@ class Block:
 
     def kept(self, step: Step, keeps: Keeps) -> Iterator[Kept]:
         """The tensors that autograd holds for this block, each storage once."""
+        step = self.sees(step)
         seen = set()
         for name, op in self.lines.items():
             for item in keeps(op, name, step):
@@ -201,7 +219,11 @@ class Block:
                 op = replace(op, block=op.block.replace(lambda inner, part: change(f"{name}.{inner}", part)))
             return change(name, op)
 
-        return Block({name: rebuilt(name, op) for name, op in self.lines.items()}, self.kind)
+        return self.rewired({name: rebuilt(name, op) for name, op in self.lines.items()})
+
+    def rewired(self, lines: Mapping[str, Op]) -> Block:
+        """A block of the same kind that sees the same, with other lines."""
+        return Block(lines, self.kind, self.sees)
 
 
 @dataclass(frozen=True)
@@ -232,8 +254,9 @@ class Repeat:
 class Architecture:
     """A model: what comes before its layers, its layers in order, and what comes after them.
 
-    `stem` holds the embedding, `trunk` the layers, `tail` the head with the loss (and modules such as multi-token
-    prediction before it). `context` is the trained length; `max_length` the longest that learned positions allow.
+    `towers` are the layers of encoders beside the trunk (a vision tower, a text encoder), `stem` holds the embedding, `trunk`
+    the layers, `tail` the head with the loss (and modules such as multi-token prediction before it). `context` is the trained
+    length; `max_length` the longest that learned positions allow.
     """
 
     family: str
@@ -242,6 +265,7 @@ class Architecture:
     tail: tuple[Block, ...]
     context: Dim | None = None
     max_length: Dim | None = None
+    towers: tuple[Repeat, ...] = ()
 
     @property
     def layers(self) -> Dim:
@@ -249,13 +273,19 @@ class Architecture:
 
     def parts(self) -> Iterator[tuple[str, Dim, Block]]:
         """(path prefix, times, block) in order of execution."""
+        for run in self.towers:
+            yield f"{run.block.kind}.", run.times, run.block
         for block in self.stem:
             yield "", 1, block
+        yield from self.layer_parts()
+        for block in self.tail:
+            yield "" if block.kind == "head" else f"{block.kind}.", 1, block
+
+    def layer_parts(self) -> Iterator[tuple[str, Dim, Block]]:
+        """The same of the trunk alone."""
         kinds = {id(run.block) for run in self.trunk}
         for index, run in enumerate(self.trunk):
             yield "layers." if len(kinds) == 1 else f"layers.{_run_name(self.trunk, index)}.", run.times, run.block
-        for block in self.tail:
-            yield "" if block.kind == "head" else f"{block.kind}.", 1, block
 
     def walk(self, step: Step) -> Iterator[tuple[Dim, Line]]:
         """How often a block repeats, with every operator of it."""
@@ -272,8 +302,11 @@ class Architecture:
                 done[id(block)] = block.replace(change)
             return done[id(block)]
 
-        trunk = tuple(Repeat(run.times, once(run.block)) for run in self.trunk)
-        return replace(self, stem=tuple(map(once, self.stem)), trunk=trunk, tail=tuple(map(once, self.tail)))
+        def runs(these: tuple[Repeat, ...]) -> tuple[Repeat, ...]:
+            return tuple(Repeat(run.times, once(run.block)) for run in these)
+
+        stem, tail = tuple(map(once, self.stem)), tuple(map(once, self.tail))
+        return replace(self, stem=stem, trunk=runs(self.trunk), tail=tail, towers=runs(self.towers))
 
 
 def _run_name(trunk: tuple[Repeat, ...], index: int) -> str:

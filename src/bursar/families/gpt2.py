@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bursar.config import Config
 from bursar.dims import split
-from bursar.ops.blocks import LayerNorm, fused_qkv_attention, head, plain_mlp, positioned_stem
+from bursar.ops.blocks import fused_qkv_attention, head, plain_mlp, positioned_stem
+from bursar.ops.elementwise import Add, Dropout, LayerNorm
 from bursar.tree import Architecture, Block, Input, Repeat
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_python", "relu", "silu")
@@ -17,24 +18,30 @@ def build(c: Config) -> Architecture:
     h = c.dim("n_embd", "hidden_size")
     heads = c.dim("n_head", "num_attention_heads")
     vocab = c.dim("vocab_size")
+    f = c.dim("n_inner", default=4 * h)
     positions = c.dim("n_positions", "max_position_embeddings", default=1024)
     dropout = c.probability("resid_pdrop", 0.1)
     c.expect("add_cross_attention", False)
     c.expect("n_ctx", c.values.get("n_positions"))
     c.ignore("a summary head is for classification", *[f"summary_{end}" for end in SUMMARY])
 
-    attention = fused_qkv_attention(
-        "x", h, heads, split(h, heads, "n_embd", "n_head"), norm=LayerNorm, dropout=c.probability("attn_pdrop", 0.1),
-        residual_dropout=dropout,
-    )  # fmt: skip
-    mlp = plain_mlp(
-        "attn.add", h, c.dim("n_inner", default=4 * h), norm=LayerNorm, dropout=dropout,
-        function=c.choice("activation_function", ACTIVATIONS, "gelu_new"),
-    )  # fmt: skip
+    layer = Block({
+        "x": Input(h),
+        "attn.norm": LayerNorm("x", h),
+        **fused_qkv_attention(
+            "attn.norm", h, heads, split(h, heads, "n_embd", "n_head"), bias=True, dropout=c.probability("attn_pdrop", 0.1)
+        ),
+        "attn.dropout": Dropout("attn.out", h, dropout),
+        "attn.add": Add("x", "attn.dropout", h),
+        "mlp.norm": LayerNorm("attn.add", h),
+        **plain_mlp("mlp.norm", h, f, bias=True, function=c.choice("activation_function", ACTIVATIONS, "gelu_new")),
+        "mlp.dropout": Dropout("mlp.down", h, dropout),
+        "mlp.add": Add("attn.add", "mlp.dropout", h),
+    })  # fmt: skip
     return Architecture(
         family="gpt2",
         stem=(positioned_stem(vocab, positions, h, c.probability("embd_pdrop", 0.1)),),
-        trunk=(Repeat(c.layers("n_layer", "num_hidden_layers"), Block({"x": Input(h), **attention, **mlp})),),
+        trunk=(Repeat(c.layers("n_layer", "num_hidden_layers"), layer),),
         tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", True), norm=LayerNorm),),
         context=positions,
         max_length=positions,

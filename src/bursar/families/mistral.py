@@ -5,6 +5,7 @@ from __future__ import annotations
 from bursar.config import Config
 from bursar.families._common import head_dim
 from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.ops.elementwise import Add, RMSNorm
 from bursar.tree import Architecture, Block, Input, Repeat
 
 
@@ -12,18 +13,26 @@ def build(c: Config) -> Architecture:
     h = c.dim("hidden_size")
     heads = c.dim("num_attention_heads")
     vocab = c.dim("vocab_size")
+    window = c.dim("sliding_window", default=None)
     c.expect("hidden_act", "silu")
     c.has("sliding_window")
 
-    attention = grouped_attention(
-        "x", h, heads, c.dim("num_key_value_heads"), head_dim(c, h, heads), window=c.dim("sliding_window", default=None),
-        dropout=c.probability("attention_dropout"),
-    )  # fmt: skip
-    mlp = gated_mlp("attn.add", h, c.dim("intermediate_size"))
+    layer = Block({
+        "x": Input(h),
+        "attn.norm": RMSNorm("x", h),
+        **grouped_attention(
+            "attn.norm", h, heads, c.dim("num_key_value_heads"), head_dim(c, h, heads), window=window,
+            dropout=c.probability("attention_dropout"),
+        ),
+        "attn.add": Add("x", "attn.out", h),
+        "mlp.norm": RMSNorm("attn.add", h),
+        **gated_mlp("mlp.norm", h, c.dim("intermediate_size")),
+        "mlp.add": Add("attn.add", "mlp.down", h),
+    })  # fmt: skip
     return Architecture(
         family="mistral",
         stem=(token_stem(vocab, h),),
-        trunk=(Repeat(c.layers("num_hidden_layers"), Block({"x": Input(h), **attention, **mlp})),),
+        trunk=(Repeat(c.layers("num_hidden_layers"), layer),),
         tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", False)),),
         context=c.dim("max_position_embeddings", default=131072),
     )

@@ -6,6 +6,7 @@ from bursar.config import Config
 from bursar.dims import Dim
 from bursar.families._common import windowed
 from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.ops.elementwise import Add, RMSNorm
 from bursar.tree import Architecture, Block, Input
 
 
@@ -17,14 +18,21 @@ def build(c: Config) -> Architecture:
     vocab = c.dim("vocab_size")
     bias = c.flag("attention_bias", False)
     dropout = c.probability("attention_dropout")
-    mlp = gated_mlp("attn.add", h, c.dim("intermediate_size"))
+    f = c.dim("intermediate_size")
     c.expect("hidden_act", "silu")
 
     def layer(window: Dim | None) -> Block:
-        attention = grouped_attention(
-            "x", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=True, window=window, dropout=dropout
-        )
-        return Block({"x": Input(h), **attention, **mlp}, "layer" if window is None else "sliding")
+        return Block({
+            "x": Input(h),
+            "attn.norm": RMSNorm("x", h),
+            **grouped_attention(
+                "attn.norm", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=True, window=window, dropout=dropout
+            ),
+            "attn.add": Add("x", "attn.out", h),
+            "mlp.norm": RMSNorm("attn.add", h),
+            **gated_mlp("mlp.norm", h, f),
+            "mlp.add": Add("attn.add", "mlp.down", h),
+        }, "layer" if window is None else "sliding")  # fmt: skip
 
     return Architecture(
         family="qwen3",

@@ -15,11 +15,9 @@ from bursar.tree import Op, Wire
 
 
 @dataclass(frozen=True)
-class Attention(Op):
-    """Scores, softmax and the weighted sum of values, per head.
-
-    `cached` is what a token leaves in the KV cache: keys and values, or the latent they are made from.
-    """
+class AttentionCore(Op):
+    """Scores, softmax and the weighted sum of values, per head. `cached` is what a token leaves in the KV cache: keys and
+    values, or the latent they are made from."""
 
     q: Wire
     k: Wire
@@ -29,11 +27,18 @@ class Attention(Op):
     head_dim: Dim
     v_dim: Dim
     cached: Dim
-    window: Dim | None = None
-    causal: bool = True
     dropout: float = 0.0
+    slot: ClassVar[str] = "attention"
     kind: ClassVar[str] = "attention"
     engine: ClassVar[str] = "attention"
+
+    def pairs(self, step: Step) -> Dim:
+        """Query–key pairs of one sequence."""
+        raise NotImplementedError
+
+    def keys(self, step: Step) -> Dim:
+        """Length of the keys."""
+        raise NotImplementedError
 
     @property
     def width(self) -> Dim:
@@ -41,11 +46,11 @@ class Attention(Op):
 
     @formula("FLOPs, scores Q Kᵀ", "FLOP")
     def score_flops(self, step: Step) -> Dim:
-        return 2 * step.sequences * step.pairs(self.window, self.causal) * self.heads * self.head_dim
+        return 2 * step.sequences * self.pairs(step) * self.heads * self.head_dim
 
     @formula("FLOPs, weighted sum of values", "FLOP")
     def value_flops(self, step: Step) -> Dim:
-        return 2 * step.sequences * step.pairs(self.window, self.causal) * self.heads * self.v_dim
+        return 2 * step.sequences * self.pairs(step) * self.heads * self.v_dim
 
     @formula("FLOPs, forward", "FLOP")
     def flops(self, step: Step) -> Dim:
@@ -57,22 +62,60 @@ class Attention(Op):
 
     @formula("elements of the score matrix", "1", "korthikanti-2022")
     def square(self, step: Step) -> Dim:
-        return step.sequences * self.heads * step.queries * step.keys
+        return step.sequences * self.heads * step.queries * self.keys(step)
 
     @formula("elements moved, forward", "1", "flash-attention")
     def moved(self, step: Step) -> Dim:
-        return self.tokens(step) * self.operands
+        query, key = self.heads * (self.head_dim + self.v_dim), self.kv_heads * (self.head_dim + self.v_dim)
+        return step.sequences * (step.queries * query + self.keys(step) * key)
 
     @formula("elements moved, backward", "1", "flash-attention")
     def backward_moved(self, step: Step) -> Dim:
         return 2 * self.moved(step)
 
-    @property
-    def operands(self) -> Dim:
-        """Elements per token of Q, K, V and the output."""
-        return self.heads * (self.head_dim + self.v_dim) + self.kv_heads * (self.head_dim + self.v_dim)
-
     @formula("KV cache elements of all sequences", "1")
     def cache(self, step: Step) -> Dim:
-        reach = step.keys if self.window is None else at_most(step.keys, self.window)
-        return step.sequences * reach * self.cached
+        return step.sequences * self.reach(step) * self.cached
+
+    def reach(self, step: Step) -> Dim:
+        """Tokens of a sequence that the cache holds."""
+        return self.keys(step)
+
+
+@dataclass(frozen=True)
+class Attention(AttentionCore):
+    """Attention of a sequence to itself. `window`: tokens a query looks back on; `chunk`: it looks back to the start of its
+    chunk (Llama 4); `sinks`: a learned logit per head that takes part in the softmax (arXiv:2309.17453, gpt-oss)."""
+
+    window: Dim | None = None
+    chunk: Dim | None = None
+    causal: bool = True
+    sinks: bool = False
+
+    def pairs(self, step: Step) -> Dim:
+        return step.pairs(self.window, self.causal, self.chunk)
+
+    def keys(self, step: Step) -> Dim:
+        return step.keys
+
+    def shapes(self) -> dict[str, tuple[Dim, ...]]:
+        return {"sinks": (self.heads,)} if self.sinks else {}
+
+    def reach(self, step: Step) -> Dim:
+        """A window keeps its last tokens, a chunk its own."""
+        limits = [limit for limit in (self.window, self.chunk) if limit is not None]
+        reach = step.keys if self.causal else 0  # an encoder needs no cache
+        for limit in limits:
+            reach = at_most(reach, limit)
+        return reach
+
+
+@dataclass(frozen=True)
+class CrossAttention(AttentionCore):
+    """Attention of a decoder's tokens to the source: what an encoder made (arXiv:1706.03762, section 3.2.3)."""
+
+    def pairs(self, step: Step) -> Dim:
+        return step.queries * step.sources
+
+    def keys(self, step: Step) -> Dim:
+        return step.sources

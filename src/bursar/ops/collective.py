@@ -24,6 +24,7 @@ class Collective(Op):
     size: Dim
     ways: Dim
     group: str = "tensor"
+    slot: ClassVar[str] = "nothing"
     engine: ClassVar[str] = "network"
     forward: ClassVar[tuple[str, ...]] = ()
     backward: ClassVar[tuple[str, ...]] = ()

@@ -18,6 +18,8 @@ class RMSNorm(Op):
     read: Wire
     d: Dim
     rows: Dim = 1
+    slot: ClassVar[str] = "norm"
+    follows: ClassVar[tuple[str, ...]] = ("rows",)
     statistics: ClassVar[int] = 1  # 1/rms
 
     @property
@@ -45,6 +47,7 @@ class Pointwise(Op):
 
     read: Wire
     size: Dim
+    follows: ClassVar[tuple[str, ...]] = ("size",)
 
     @property
     def width(self) -> Dim:
@@ -55,6 +58,7 @@ class Pointwise(Op):
 class Bias(Pointwise):
     """Adds a vector to every token, where a product leaves its bias to be added after its partial sums meet."""
 
+    slot: ClassVar[str] = "nothing"
     kind: ClassVar[str] = "linear"
 
     def shapes(self) -> dict[str, tuple[Dim, ...]]:
@@ -66,6 +70,7 @@ class Activation(Pointwise):
     """GELU, SiLU, ReLU … of every element."""
 
     function: str = "gelu"
+    slot: ClassVar[str] = "activation"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class Dropout(Pointwise):
     """Zero a share `p` of the elements. With p = 0 it is no operator at all."""
 
     p: float = 0.0
+    slot: ClassVar[str] = "dropout"
 
     @property
     def alias(self) -> str | None:
@@ -91,6 +97,7 @@ class Rotary(Pointwise):
     of a head; its cos and sin tables are one for all layers."""
 
     rotated: Dim
+    slot: ClassVar[str] = "rotary"
 
     @formula("elements moved, backward", "1", "roformer")
     def backward_moved(self, step: Step) -> Dim:
@@ -100,6 +107,8 @@ class Rotary(Pointwise):
 @dataclass(frozen=True)
 class Slice(Pointwise):
     """A part of a tensor; a view, so that it keeps the whole storage alive."""
+
+    slot: ClassVar[str] = "nothing"
 
     @property
     def alias(self) -> str | None:
@@ -119,6 +128,8 @@ class Concat(Op):
     b: Wire
     left: Dim
     right: Dim
+    slot: ClassVar[str] = "nothing"
+    follows: ClassVar[tuple[str, ...]] = ("left", "right")
 
     @property
     def width(self) -> Dim:
@@ -136,6 +147,8 @@ class Add(Op):
     a: Wire
     b: Wire
     size: Dim
+    slot: ClassVar[str] = "nothing"
+    follows: ClassVar[tuple[str, ...]] = ("size",)
 
     @property
     def width(self) -> Dim:
@@ -158,6 +171,8 @@ class Gated(Op):
     up: Wire
     size: Dim
     function: str = "silu"
+    slot: ClassVar[str] = "gated"
+    follows: ClassVar[tuple[str, ...]] = ("size",)
 
     @property
     def width(self) -> Dim:

@@ -26,6 +26,7 @@ class Linear(Op):
     parallel: Literal["column", "row", "replicated"]
     bias: bool = False
     unit: Dim = 1
+    slot: ClassVar[str] = "linear"
     kind: ClassVar[str] = "linear"
     engine: ClassVar[str] = "matmul"
 
@@ -61,6 +62,7 @@ class Router(Linear):
 
     correction: bool = False
     parallel: Literal["column", "row", "replicated"] = "replicated"
+    slot: ClassVar[str] = "router"
     kind: ClassVar[str] = "router"
 
     def shapes(self) -> dict[str, tuple[Dim, ...]]:
@@ -73,17 +75,19 @@ class Head(Linear):
 
     tied: str | None = None
     parallel: Literal["column", "row", "replicated"] = "column"
+    slot: ClassVar[str] = "linear"
     kind: ClassVar[str] = "logits"
     makes: ClassVar[str] = "logits"
 
     def shapes(self) -> dict[str, tuple[Dim, ...]]:
-        return {} if self.tied else super().shapes()
+        return {name: shape for name, shape in super().shapes().items() if not (self.tied and name == "weight")}
 
 
 @dataclass(frozen=True)
 class Tokens(Op):
     """Token ids: 64-bit integers as PyTorch has them."""
 
+    slot: ClassVar[str] = "nothing"
     makes: ClassVar[str] = "index"
 
     @property
@@ -104,6 +108,7 @@ class Embedding(Op):
     vocab: Dim
     d: Dim
     tied: str | None = None
+    slot: ClassVar[str] = "embedding"
     kind: ClassVar[str] = "embedding"
 
     @property
@@ -121,6 +126,7 @@ class PositionEmbedding(Op):
     read: Wire
     positions: Dim
     d: Dim
+    slot: ClassVar[str] = "nothing"
     kind: ClassVar[str] = "embedding"
 
     @property
@@ -137,6 +143,7 @@ class Loss(Op):
 
     read: Wire
     vocab: Dim
+    slot: ClassVar[str] = "loss"
     makes: ClassVar[str] = "loss"
 
     @property

@@ -26,6 +26,7 @@ class Experts(Nested):
     top_k: Dim
     size: Dim
     gathered: Dim = 1  # ranks whose tokens meet again inside, to be worked on by cut experts
+    slot: ClassVar[str] = "experts"
     kind: ClassVar[str] = "experts"
 
     @property

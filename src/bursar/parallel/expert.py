@@ -26,7 +26,7 @@ def shard(block: Block, *, expert: Dim, expert_tensor: Dim, tensor: Dim, sequenc
         return replace(op, experts=experts, block=inside, over=spread, gathered=gathered)
 
     lines = {name: rank_part(op) if isinstance(op, Experts) else op for name, op in block.lines.items()}
-    return Block(lines, block.kind)
+    return block.rewired(lines)
 
 
 def _dispatched(block: Block, expert: Dim) -> Block:
@@ -40,7 +40,7 @@ def _dispatched(block: Block, expert: Dim) -> Block:
             renamed[name] = "dispatch"
     last = next(reversed(lines))
     lines["combine"] = AllToAll(last, lines[last].width, expert)
-    return Block(lines, block.kind)
+    return block.rewired(lines)
 
 
 def counts(block: Block) -> Iterator[tuple[str, int]]:

@@ -52,12 +52,13 @@ def lengths(layers: int, stages: int) -> list[int]:
 
 def stages(architecture: Architecture, count: int) -> tuple[Stage, ...]:
     """The stages that differ, each the first of its kind: later ones hold the same layers and fewer micro-batches."""
-    trunk = [(prefix, times, block) for prefix, times, block in architecture.parts() if prefix.startswith("layers.")]
+    trunk = list(architecture.layer_parts())
+    towers = [(f"{run.block.kind}.", run.times, run.block) for run in architecture.towers]
     ends = list(accumulate(lengths(architecture.layers, count)))
     found: dict[object, Stage] = {}
     for index, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
         first, last = index == 0, index == count - 1
-        layers = tuple(_between(trunk, start, end))
+        layers = (*(towers if first else ()), *_between(trunk, start, end))
         key = (first, last, tuple((times, id(block)) for _, times, block in layers))
         if key in found:
             found[key] = replace(found[key], indices=(*found[key].indices, index))
@@ -90,7 +91,7 @@ def untied(tail: tuple[Block, ...]) -> tuple[Block, ...]:
             if isinstance(op, (Embedding, Head)) and op.tied is not None and op.tied not in here:
                 lines[name] = replace(op, tied=None)
                 here.add(op.tied)
-        blocks.append(Block(lines, block.kind))
+        blocks.append(block.rewired(lines))
     return tuple(blocks)
 
 

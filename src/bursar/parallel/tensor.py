@@ -13,9 +13,9 @@ from typing import Any
 
 from bursar.dims import Dim, ceil_div, deal, is_symbol, split
 from bursar.errors import BursarError
-from bursar.ops.attention import Attention
+from bursar.ops.attention import Attention, AttentionCore, CrossAttention
 from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Reduce, Scatter
-from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary, Slice
+from bursar.ops.elementwise import Bias
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
 from bursar.ops.moe import Experts
 from bursar.tree import Block, Input, Op
@@ -25,11 +25,8 @@ def shard(block: Block, tensor: Dim, *, sequence: bool) -> Block:
     """One rank's part of a block."""
     region = _Region(block, tensor, sequence)
     for name, op in block.lines.items():
-        try:
-            RULES[type(op)](region, name, op)
-        except KeyError:
-            raise BursarError(f"tensor parallelism does not know {type(op).__name__}", where=name) from None
-    return Block(region.lines, block.kind)
+        _rule(op)(region, name, op)
+    return block.rewired(region.lines)
 
 
 class _Region:
@@ -49,7 +46,7 @@ class _Region:
 
     def cut(self, name: str, op: Op, **sizes: Dim) -> None:
         """An operator inside the region; what it reads from outside enters through f, once for all readers."""
-        entered = {}
+        entered: dict[str, Any] = {}
         for wire in op.wires:
             read = getattr(op, wire)
             if read not in self.inside:
@@ -89,44 +86,46 @@ def _embedding(region: _Region, name: str, op: Embedding) -> None:
     region.close(name, replace(op, vocab=ceil_div(op.vocab, region.tensor)))
 
 
-def _attention(region: _Region, name: str, op: Attention) -> None:
+def _attention(region: _Region, name: str, op: AttentionCore) -> None:
     heads = split(op.heads, region.tensor, "heads", "tp")
     region.cut(name, op, heads=heads, kv_heads=deal(op.kv_heads, region.tensor, "kv_heads", "tp")[0])
 
 
-def _follow(*sizes: str) -> Callable[[_Region, str, Any], None]:
+def _follow(region: _Region, name: str, op: Op) -> None:
     """Element-wise operators shrink as much as the first cut tensor that they read; without one they stay outside."""
-
-    def rule(region: _Region, name: str, op: Op) -> None:
-        cut = next((read for read in op.reads if read in region.inside), None)
-        if cut is None:
-            region.outside(name, op)
-            return
-        held, whole = region.lines[cut].width, region.whole[cut].width
-        copies = {"copies": region.tensor} if op.shapes() else {}
-        region.cut(name, op, **{size: split(getattr(op, size) * held, whole, f"{name} width", "tp") for size in sizes}, **copies)
-
-    return rule
+    cut = next((read for read in op.reads if read in region.inside), None)
+    if cut is None:
+        region.outside(name, op)
+        return
+    held, whole = region.lines[cut].width, region.whole[cut].width
+    sizes = {size: split(getattr(op, size) * held, whole, f"{name} width", "tp") for size in op.follows}
+    region.cut(name, op, **sizes, **({"copies": region.tensor} if op.shapes() else {}))
 
 
 def _everywhere(region: _Region, name: str, op: Op) -> None:
     region.lines[name] = op  # token ids are on every rank; experts have a strategy of their own
 
 
-# an operator that is not named here is an error: nothing is copied by default
 RULES: dict[type[Op], Callable[[_Region, str, Any], None]] = {
-    Linear: _linear, Head: _head, Loss: _loss, Embedding: _embedding, Attention: _attention,
-    RMSNorm: _follow("rows"), LayerNorm: _follow("rows"), Activation: _follow("size"), Gated: _follow("size"),
-    Dropout: _follow("size"), Rotary: _follow("size"), Slice: _follow("size"), Concat: _follow("left", "right"),
-    Add: _follow("size"), Bias: _Region.outside, Router: _Region.outside, PositionEmbedding: _Region.outside,
-    Input: _Region.outside, AllToAll: _Region.outside, Tokens: _everywhere, Experts: _everywhere,
+    Linear: _linear, Head: _head, Loss: _loss, Embedding: _embedding, Attention: _attention, CrossAttention: _attention,
+    Router: _Region.outside, PositionEmbedding: _Region.outside, Input: _Region.outside, AllToAll: _Region.outside,
+    Tokens: _everywhere, Experts: _everywhere,
 }  # fmt: skip
+
+
+def _rule(op: Op) -> Callable[[_Region, str, Any], None]:
+    """The rule of an operator; one that has none and does not say what it follows is an error: nothing is copied by default."""
+    if type(op) in RULES:
+        return RULES[type(op)]
+    if hasattr(op, "follows"):
+        return _follow
+    raise BursarError(f"tensor parallelism does not know {type(op).__name__}")
 
 
 def counts(block: Block) -> Iterator[tuple[str, int]]:
     """The (name, count) pairs that a tensor-parallel size must divide, or be a multiple of for heads of keys and values."""
     for name, op in block.lines.items():
-        if isinstance(op, Attention):
+        if isinstance(op, AttentionCore):
             yield "heads", op.heads
             yield "kv_heads", op.kv_heads
         elif type(op) is Linear and op.parallel == "column" and not is_symbol(op.unit) and op.unit == 1:
