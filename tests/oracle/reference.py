@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .small import Values
+from .families import spec
+from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="the oracle is transformers 5")
@@ -34,33 +35,63 @@ class Count(NamedTuple):
 
 
 def build(values: Values, *, device: str = "meta", attention: str = "sdpa", experts: str = "batched_mm") -> Any:
-    """The causal language model that transformers makes of a config.json."""
-    config = transformers.AutoConfig.for_model(**values)
+    """The model that transformers makes of a config.json."""
+    family = spec(values["model_type"])
+    asked = family.config(values) if hasattr(family, "config") else values
+    config = transformers.AutoConfig.for_model(**{**asked, "model_type": getattr(family, "MODEL_TYPE", values["model_type"])})
     config._experts_implementation = experts
     with torch.device(device):
-        return transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+        return getattr(transformers, getattr(family, "AUTO", "AutoModelForCausalLM")).from_config(
+            config, attn_implementation=attention
+        )
 
 
 def tokens(seq: int, batch: int, device: str = "meta") -> Any:
     return torch.zeros((batch, seq), dtype=torch.long, device=device)
 
 
-def count_forward(model: Any, seq: int, batch: int = 1) -> Count:
+def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
+    """Arguments of a forward pass."""
+    family = spec(values["model_type"])
+    if hasattr(family, "inputs"):
+        found: dict[str, Any] = family.inputs(values, seq, batch, device)
+        return found
+    return {"input_ids": tokens(seq, batch, device), "use_cache": True}
+
+
+def count_forward(model: Any, seq: int, batch: int, values: Values) -> Count:
     """FLOPs of a forward pass alone."""
     with flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(tokens(seq, batch), use_cache=True)
-    return Count(counter.get_total_flops(), 0, _by_kind(counter.get_flop_counts()))
+        model(**inputs(values, seq, batch, "meta"))
+    return _complete(counter, values, seq, batch)
 
 
-def count_training(model: Any, seq: int, batch: int = 1, device: str = "meta") -> Count:
+def count_training(model: Any, seq: int, batch: int, values: Values, device: str = "meta") -> Count:
     """FLOPs of a forward pass with the loss, and of its backward pass."""
-    ids = tokens(seq, batch, device)
     model.train()
+    given = inputs(values, seq, batch, device)
     with flop_counter.FlopCounterMode(display=False) as forward:
-        loss = model(ids, labels=ids, use_cache=True).loss
+        made = model(**given, **({"labels": given["input_ids"]} if "input_ids" in given else {}))
+        loss = made.loss if made.get("loss") is not None else made.logits.sum()
     with flop_counter.FlopCounterMode(display=False) as backward:
         loss.backward()
-    return Count(forward.get_total_flops(), backward.get_total_flops(), _by_kind(forward.get_flop_counts()))
+    found = _complete(forward, values, seq, batch)
+    family = spec(values["model_type"])
+    beside = sum(family.aside(values, seq, batch).values()) if hasattr(family, "aside") else 0
+    beside -= family.over(values, seq, batch) if hasattr(family, "over") else 0
+    return Count(found.forward, backward.get_total_flops() + 2 * beside, found.by_kind)
+
+
+def _complete(counter: Any, values: Values, seq: int, batch: int) -> Count:
+    """The counter's FLOPs, less those that are no cost of the model, and with those that it has no formula for."""
+    family = spec(values["model_type"])
+    by_kind = _by_kind(counter.get_flop_counts(), getattr(family, "KINDS", KINDS))
+    if hasattr(family, "over"):
+        by_kind["linear"] = by_kind.get("linear", 0) - family.over(values, seq, batch)
+    for kind, value in (family.aside(values, seq, batch) if hasattr(family, "aside") else {}).items():
+        by_kind[kind] = by_kind.get(kind, 0) + value
+    by_kind = {kind: value for kind, value in by_kind.items() if value}
+    return Count(sum(by_kind.values()), 0, by_kind)
 
 
 def attended_pairs(model: Any, seq: int, batch: int = 1) -> int:
@@ -70,19 +101,23 @@ def attended_pairs(model: Any, seq: int, batch: int = 1) -> int:
     return sum(int(layer.count_nonzero()) for layer in weights)
 
 
-def _by_kind(counts: dict[str, dict[Any, int]]) -> dict[str, int]:
-    """Forward FLOPs by the module that did them. Of an attention module only the batched products are its core: the
-    projections inside it are plain products. What no other kind has is `linear`."""
-    found = {"logits": 0, "router": 0, "experts": 0, "attention": 0}
+# a module and the kind that its FLOPs are reported under; of an attention module only the batched products are its core
+KINDS: list[tuple[str, str]] = [
+    (r"\.lm_head$", "logits"),
+    (r"\.mlp\.gate$", "router"),
+    (r"\.mlp\.experts$", "experts"),
+    (r"\.\d+\.(self_attn|attn|attention)$", "attention"),
+]
+
+
+def _by_kind(counts: dict[str, dict[Any, int]], kinds: list[tuple[str, str]]) -> dict[str, int]:
+    """Forward FLOPs by the module that did them. What no other kind has is `linear`."""
+    found: dict[str, int] = {}
     for module, ops in counts.items():
-        if module.endswith(".lm_head"):
-            found["logits"] += sum(ops.values())
-        elif module.endswith(".mlp.gate"):
-            found["router"] += sum(ops.values())
-        elif module.endswith(".mlp.experts"):
-            found["experts"] += sum(ops.values())
-        elif re.search(r"\.(\d+)\.(self_attn|attn)$", module):
-            found["attention"] += sum(value for op, value in ops.items() if str(op) == "aten.bmm")
+        kind = next((kind for pattern, kind in kinds if re.search(pattern, module)), None)
+        if kind is not None:
+            core = (value for op, value in ops.items() if kind != "attention" or str(op) == "aten.bmm")
+            found[kind] = found.get(kind, 0) + sum(core)
     found["linear"] = sum(counts["Global"].values()) - sum(found.values())
     return {kind: value for kind, value in found.items() if value}
 
@@ -132,19 +167,27 @@ def parameters(model: Any) -> int:
     return sum(tensor.numel() for tensor in model.parameters())
 
 
-def parameters_by_component(model: Any) -> dict[str, int]:
+def parameters_by_component(model: Any, values: Values) -> dict[str, int]:
     """Elements under our names, summed over layers. A module that the list does not know is a KeyError."""
+    family = spec(values["model_type"])
+    components = {**COMPONENTS, **getattr(family, "COMPONENTS", {})}
+    layer = getattr(family, "LAYER", r"^(model\.layers|transformer\.h)\.\d+\.")
     found: dict[str, int] = {}
     for name, tensor in model.named_parameters():
-        module = re.sub(r"^(model\.layers|transformer\.h)\.\d+\.|\.(weight|bias)$", "", name)
-        component = COMPONENTS[module]
+        module = re.sub(rf"{layer}|\.(weight|bias)$", "", name)
+        component = components[module]
         found[component] = found.get(component, 0) + tensor.numel()
     return found
 
 
-def correction_biases(model: Any) -> dict[str, int]:
-    """Router biases that steer the choice of experts. A training run updates them without a gradient and a checkpoint holds
-    them, so this project counts them; transformers keeps them as buffers, so its count of parameters leaves them out."""
+def explained(model: Any, values: Values) -> dict[str, int]:
+    """What we count and transformers does not call a parameter, by name: router biases that steer the choice of experts (a
+    training run updates them without a gradient and a checkpoint holds them; transformers keeps them as buffers), and what a
+    family's file names."""
+    family = spec(values["model_type"])
+    if hasattr(family, "explained"):
+        found: dict[str, int] = family.explained(model)
+        return found
     return {name: tensor.numel() for name, tensor in model.named_buffers() if name.endswith(".mlp.gate.e_score_correction_bias")}
 
 

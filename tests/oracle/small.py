@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Values = dict[str, Any]
+from .families import SPECS
+from .values import Values
 
 _TRUNK: Values = {
     "vocab_size": 101,
@@ -71,3 +70,6 @@ SMALL: dict[str, Values] = {
     "deepseek_v3-all-moe": {**_DEEPSEEK, "first_k_dense_replace": 0, "n_shared_experts": 3},
     "deepseek_v3-all-dense": {**_DEEPSEEK, "first_k_dense_replace": 3},
 }
+
+for _spec in SPECS.values():
+    SMALL.update(_spec.SMALL)

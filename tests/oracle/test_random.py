@@ -15,32 +15,10 @@ from bursar import families
 from bursar.model import load
 
 from . import reference
-from .small import Values
+from .families import SPECS
+from .values import Values, maybe, trunk
 
 EACH = 8  # configs of a family
-
-
-def trunk(pick: Random, *, explicit_head_dim: bool) -> Values:
-    """Sizes that all families but GPT-2 share; grouped heads, and a head width that need not divide the hidden size."""
-    groups, heads_per_group, d = pick.randint(1, 3), pick.randint(1, 3), 2 * pick.randint(1, 7)
-    heads = groups * heads_per_group
-    return {
-        "vocab_size": pick.randint(11, 130),
-        "hidden_size": pick.randint(5, 60) if explicit_head_dim else heads * d,
-        "intermediate_size": pick.randint(1, 90),
-        "num_hidden_layers": pick.randint(1, 5),
-        "num_attention_heads": heads,
-        "num_key_value_heads": groups,
-        "max_position_embeddings": pick.choice([32, 64, 4096]),
-        "hidden_act": "silu",
-        **({"head_dim": d} if explicit_head_dim else {}),
-        **maybe(pick, tie_word_embeddings=pick.random() < 0.5),
-    }
-
-
-def maybe(pick: Random, **keys: object) -> Values:
-    """Each key with even chance; both sides have the same default for one that is left out."""
-    return {key: value for key, value in keys.items() if pick.random() < 0.5}
 
 
 def window(pick: Random) -> int | None:
@@ -139,7 +117,7 @@ def deepseek_v3(pick: Random) -> Values:
 
 MAKERS: dict[str, Callable[[Random], Values]] = {
     maker.__name__: maker for maker in (gpt2, llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, deepseek_v3)
-}
+} | {name: spec.random for name, spec in SPECS.items()}
 
 
 def test_every_family_has_a_generator() -> None:
@@ -153,8 +131,8 @@ def test_random(family: str, number: int) -> None:
     values = {"model_type": family, **MAKERS[family](pick)}
     seq, batch = pick.randint(1, 20), pick.randint(1, 4)
     model, ours = reference.build(values), load(values)
-    biases = sum(reference.correction_biases(model).values())
-    assert ours.params() == reference.parameters(model) + biases, values
-    expected, found = reference.count_forward(model, seq, batch), ours.flops(seq, batch, mask="full")
+    explained = sum(reference.explained(model, values).values())
+    assert ours.params() == reference.parameters(model) + explained, values
+    expected, found = reference.count_forward(model, seq, batch, values), ours.flops(seq, batch, mask="full")
     assert found.forward == expected.forward, (values, seq, batch)
     assert {kind: value for kind, value in found.by_kind.items() if value} == expected.by_kind, (values, seq, batch)
