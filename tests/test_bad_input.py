@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bursar
-from bursar import catalog
+from bursar import catalog, families
 from bursar.cli import main
-from bursar.config import COSTLESS
+from bursar.config import COSTLESS, Config
 from bursar.errors import BursarError, ConfigError
 from bursar.ops.moe import Experts
 from bursar.plan import Plan
@@ -98,6 +98,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "number for truth": (llama(tie_word_embeddings=1), ("tie_word_embeddings", "true, false")),
     "heads that do not divide": (llama(num_attention_heads=33), ("num_attention_heads=33", "hidden_size=4096")),
     "unknown activation": (llama(hidden_act="gelu"), ("hidden_act", "silu")),
+    "unknown model_type, with its keys": (llama(model_type="zzz"), ("zzz", "--as-family", "keys understood")),
     "a million layers": (llama(num_hidden_layers=10**6), ("num_hidden_layers", "10,000")),
 }  # fmt: skip
 
@@ -110,6 +111,18 @@ def test_a_config_that_is_not_understood_is_refused_by_name(case: str) -> None:
     assert all(word in str(refusal.value) for word in words)
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 600
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "deepseek_v3", "gpt_neox", "qwen3_moe"])
+def test_the_nearest_family_of_a_config_is_its_own(family: str) -> None:
+    """By its keys, whatever it calls itself: the family that is named leaves no key of the config unread."""
+    values = {**catalog.entry(FAMILIES[family]).values, "model_type": "unheard-of"}
+    with pytest.raises(BursarError) as refusal:
+        bursar.load(values)
+    named, left = families.nearest(Config(values, "test"))
+    assert f"--as-family {named} ({len(values)} of {len(values)} keys understood)" in str(refusal.value)
+    assert left == 0
+    assert bursar.load(values, as_family=family).params() == bursar.load(FAMILIES[family]).params()
 
 
 @pytest.mark.parametrize(
@@ -140,9 +153,8 @@ def test_a_key_is_costless_for_one_reason() -> None:
 ODD_VALUES = st.sampled_from(
     [None, -1, 0, 1, 3, 7, 10**12, 10**400, 0.5, float("nan"), "8", "", True, False, [], [1], {}, {"a": {}}]
 )
-NAMES = st.sampled_from(
-    ["gpt2", "llama-3.2-1b", "mistral-7b-v0.1", "qwen2-0.5b", "qwen3-0.6b", "mixtral-8x7b", "qwen3-30b-a3b", "deepseek-v3"]
-)
+FAMILIES = {catalog.entry(name).values["model_type"]: name for name in catalog.names()}  # a model of each
+NAMES = st.sampled_from(sorted(FAMILIES.values()))
 
 
 @st.composite
@@ -157,7 +169,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return {**values, **draw(st.dictionaries(st.text(max_size=12), ODD_VALUES, max_size=1))}
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(400, 12 * len(FAMILIES)), derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_a_mutated_config_is_answered_exactly_or_refused(values: dict[str, Any]) -> None:
     start = time.perf_counter()

@@ -198,6 +198,28 @@ def test_a_config_comes_from_a_path_a_folder_and_standard_input(
     assert totals == [8_030_261_248] * 4
 
 
+@pytest.mark.parametrize("verb", ["params", "flops", "kv", "activations", "memory", "time", "plan"])
+def test_an_assumed_family_is_stated(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {**catalog.entry("llama-3-8b").values, "model_type": "llama9"}
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    cluster = [*CLUSTER[:4], "--global-batch", "64"] if verb == "plan" else CLUSTER[:2] if verb in ("memory", "time") else []
+    asked = [verb, str(tmp_path), *cluster]
+    assert main(asked) == 2
+    assert "--as-family llama" in capsys.readouterr().err
+    assert answer(capsys, *asked, "--as-family", "llama")["assumed"] == "read as family llama"
+    for lang, said in (("en", "assumed: read as family llama"), ("zh", "假定：按 llama 系列读取")):
+        assert main([*asked, "--as-family", "llama", "--lang", lang]) == 0
+        assert said in capsys.readouterr().out
+    assert "assumed" not in answer(capsys, verb, "llama-3-8b", *cluster)
+
+
+def test_models_say_where_they_come_from_and_why_a_headline_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {row["model"]: row for row in answer(capsys, "models")["models"]}
+    assert rows["llama-3-8b"]["title"] == "meta-llama/Meta-Llama-3-8B config.json"
+    assert rows["llama-3-8b"]["note"] is None
+    assert rows["mistral-7b-v0.1"]["note"] == "The announcement says 7.3B."
+
+
 def test_aliases_say_what_they_stand_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "memory", "llama-3-8b", "--device", "a100", "--seq", "1k")["device"] == "a100-80-sxm"
 

@@ -78,7 +78,7 @@ def test_a_catalog_entry_is_complete(name: str) -> None:
 
 
 def test_every_family_has_a_model_in_the_catalog() -> None:
-    assert set(families.names()) == {catalog.entry(name).values["model_type"] for name in catalog.names()}
+    assert set(families.names()) == {families.file_of(catalog.entry(name).values["model_type"]) for name in catalog.names()}
 
 
 def test_the_published_headline_agrees_with_the_count() -> None:

@@ -22,7 +22,7 @@ import bursar
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "formula", "dims", "facts", "notation"),
     ("step", "tree", "ops", "kernels"),
-    ("config", "catalog", "families"),  # a catalog of configs: it reads files and knows no model
+    ("config", "catalog", "families", "checkpoints"),  # a catalog of configs: it reads files and knows no model
     ("precision", "optimizers", "recompute", "parallel", "plan", "rules"),
     ("ledger",),
     ("devices", "roofline", "network"),

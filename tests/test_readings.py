@@ -28,10 +28,24 @@ from bursar.network import Group, Network
 from bursar.notation import LETTERS
 from bursar.ops.attention import Attention, AttentionCore, CrossAttention
 from bursar.ops.blocks import gated_mlp
-from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Reduce, Scatter
+from bursar.ops.clamped import ClampedGated
+from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Meet, Reduce, Scatter
+from bursar.ops.conv import ShortConv
+from bursar.ops.delta import Decay, DeltaRule
 from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, Pointwise, RMSNorm, Rotary, Slice
+from bursar.ops.learned import ClassToken, PositionBias
+from bursar.ops.lightning import LightningAttention
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
+from bursar.ops.llama4 import InputWeightedExperts, UnitNorm
 from bursar.ops.moe import Experts
+from bursar.ops.norms import GroupNorm, HeadNorm, PlainLayerNorm, PlainRMSNorm, WideNorm
+from bursar.ops.patches import Conv
+from bursar.ops.relative import DistanceBias, DistanceKeys, RelativeAttention
+from bursar.ops.scaled import Scaled
+from bursar.ops.scan import WKV, BlockDiagonal, LinearRecurrence, SelectiveScan, ShiftMix, StateSpaceDual, TokenShift
+from bursar.ops.shared import SharedLinear, SharedNorm
+from bursar.ops.softcap import SoftCap
+from bursar.ops.sparse import Index, IndexLinear, IndexNorm, IndexRotary, SelectedAttention, Shared
 from bursar.optimizers import OPTIMIZERS
 from bursar.precision import RECIPES
 from bursar.roofline import Roofline
@@ -114,10 +128,33 @@ OPERATORS: tuple[Op, ...] = (
     Attention("q", "k", "v", 4, 2, 8, 6, 28, window=5, dropout=0.1, **SHARED),
     Attention("q", "k", "v", 4, 4, 8, 8, 64, window=500, causal=False),
     Attention("q", "k", "v", 4, 2, 8, 8, 64, chunk=8, sinks=True),
+    Attention("q", "k", "v", 4, 2, 8, 8, 64, window=5, softcap=True),
     CrossAttention("q", "k", "v", 4, 2, 8, 6, 28),
+    RelativeAttention("q", "k", "v", 4, 4, 8, 8, 64, r="r"),
+    DistanceKeys(6, 32, 8),
+    DistanceBias(4, 8),
     Linear("x", 6, 8, "column", source=True),
+    Conv("x", 3, 8, 2, 2, data=True),
+    Conv("x", 6, 8, 3, 1, per_token=2, bias=False, **SHARED),
+    ClassToken("x", 6, **SHARED),
+    PositionBias(32, 4),
     RMSNorm("x", 6, 4, **SHARED),
     LayerNorm("x", 6),
+    PlainLayerNorm("x", 6, 4),
+    HeadNorm("x", 6, 4, **SHARED),
+    WideNorm("x", 24, **SHARED),
+    PlainRMSNorm("x", 6, 4),
+    GroupNorm("x", 6, 4, **SHARED),
+    SelectiveScan("x", "dt", "b", "c", 8, 4, **SHARED),
+    StateSpaceDual("x", "dt", "b", "c", 8, 6, 4, 2, 5),
+    BlockDiagonal("x", 4, 6, **SHARED),
+    LinearRecurrence("x", "i", "r", 8, **SHARED),
+    WKV("k", "v", 8, **SHARED),
+    TokenShift("x", 6),
+    ShiftMix("x", 6, "y", **SHARED),
+    SharedLinear("x", 6, 8, "column", unit=2, **SHARED),
+    SharedNorm("x", 6, 4),
+    SoftCap("x", 40, **SHARED),
     LayerNorm("x", 6, 4, bias=False),
     Activation("x", 6),
     Bias("x", 6, **SHARED),
@@ -128,12 +165,30 @@ OPERATORS: tuple[Op, ...] = (
     Concat("x", "y", 6, 8, **SHARED),
     Add("x", "y", 6, **SHARED),
     Gated("x", "y", 10),
+    Scaled("s", "x", 6, **SHARED),
+    ShortConv("x", 8, 4, **SHARED),
+    ShortConv("x", 8, 4, bias=True, function=None),
+    Decay("x", 8, heads=4, **SHARED),
+    DeltaRule("q", "k", "v", "g", "b", 2, 4, 6, 8, decays=4, chunk=8),
+    DeltaRule("q", "k", "v", "g", "b", 4, 4, 6, 6, decays=24, chunk=5, **SHARED),
+    LightningAttention("q", "k", "v", 4, 6, 8, **SHARED),
+    LightningAttention("q", "k", "v", 4, 6, 5),
     Experts("x", "router", 8, 3, 6, block=EXPERT, gathered=2, **SHARED),
     Copy("x", 6, 4),
     Reduce("x", 6, 4),
+    Meet("x", 1, 4),
     Gather("x", 6, 4),
     Scatter("x", 6, 4, **SHARED),
     AllToAll("x", 6, 4, **SHARED),
+    ClampedGated("x", "y", 10),
+    UnitNorm("x", 6, 4, **SHARED),
+    InputWeightedExperts("x", "router", 8, 3, 6, block=EXPERT, gathered=2, **SHARED),
+    IndexLinear("x", 6, 8, "replicated", **SHARED),
+    IndexNorm("x", 6, **SHARED),
+    IndexRotary("x", 12, 4, **SHARED),
+    Index("q", "k", "w", 4, 8, 5, **SHARED),
+    SelectedAttention("q", "k", "v", 4, 4, 8, 8, 64, window=5),
+    Shared("x", 6, 4, **SHARED),
 )  # fmt: skip
 ABSTRACT = {AttentionCore, Collective, Nested, Pointwise}  # operators that others are made of
 STEPS: tuple[Step, ...] = tuple(Step(4, 16, past, mask) for past in (0, 7) for mask in ("full", "causal"))
@@ -285,7 +340,7 @@ def test_what_a_formula_cites_is_a_source(source: str) -> None:
 
 
 def _models_of(family: str) -> list[str]:
-    return [name for name in catalog.names() if catalog.entry(name).values["model_type"] == family]
+    return [name for name in catalog.names() if families.file_of(catalog.entry(name).values["model_type"]) == family]
 
 
 FAMILIES = {family: _models_of(family) for family in families.names()}
@@ -295,7 +350,7 @@ BATCH, LENGTH = 2, 640
 
 def letters_of(model: Model) -> dict[str, int]:
     """The numbers of a config under the letters of the notation."""
-    values = model.published.values
+    values = {**model.published.values, **model.published.values.get("text_config", {})}
     numbers = {letter: values[key] for key, letter in LETTERS.items() if values.get(key) is not None}
     return {**numbers, "b": BATCH, "s": LENGTH}
 
@@ -326,8 +381,9 @@ def test_parameters_in_letters_are_the_parameters(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_flops_in_letters_are_the_flops(name: str, mask: str) -> None:
     model = load(name)
-    in_words, in_ints = model.flops(mask=mask, words=True), model.flops(LENGTH, BATCH, mask)
-    numbers = letters_of(model)
+    length = min(LENGTH, model.architecture.max_length or LENGTH)
+    in_words, in_ints = model.flops(mask=mask, words=True), model.flops(length, BATCH, mask)
+    numbers = {**letters_of(model), "s": length}
     assert substituted(in_words.forward, numbers) == in_ints.forward
     assert substituted(in_words.backward, numbers) == in_ints.backward
     assert {kind: substituted(part, numbers) for kind, part in in_words.by_kind.items()} == in_ints.by_kind

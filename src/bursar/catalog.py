@@ -11,7 +11,7 @@ from typing import Any
 
 from bursar import config
 from bursar.errors import BursarError, ConfigError, UnknownNameError
-from bursar.facts import data
+from bursar.facts import data, read_toml
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,30 @@ def find(model: str) -> Published:
     if "\0" not in model and len(model) < 4096 and path.exists():
         folder = path if path.is_dir() else path.parent
         return Published(path.stem if path.stem != "config" else folder.resolve().name, config.read_file(path))
+    _refuse_unpublished(model)
     if model.endswith(".json") or model.startswith((".", "/", "~")):
         raise ConfigError(f"no file {model}", field="model", value=model, valid="a config.json or its folder")
     if model.count("/") == 1:
         return _hub(model)
     raise UnknownNameError("model", model, names())
+
+
+@lru_cache(maxsize=1)
+def unpublished() -> dict[str, dict[str, Any]]:
+    """Models without a published structure, by name and by their other names: what is known, with its source."""
+    table = read_toml(data("models", "unpublished.toml"), "unpublished.toml")
+    return {name: item for key, item in table.items() for name in (key, *item.get("aliases", ()))}
+
+
+def _refuse_unpublished(model: str) -> None:
+    """An error with what is known, for a model that cannot be counted; its name may have spaces, or a publisher before it."""
+    item = unpublished().get(model.lower().rpartition("/")[2].replace(" ", "-"))
+    if item is not None:
+        source = item["source"]
+        raise ConfigError(
+            f"{item['title']} of {item['publisher']}: structure not published; known: {item['known']}",
+            field="model", value=model, where=f"{source['title']}, {source['as_of']}", valid="a config.json with sizes of your own",
+        )  # fmt: skip
 
 
 def _hub(model: str) -> Published:

@@ -67,6 +67,7 @@ class Config:
         self.symbols = symbols
         self.mtp = mtp
         self._read: set[str] = set()
+        self._inside: list[Config] = []
 
     def dim(self, *keys: str, default: Dim = _REQUIRED, low: int = 1, high: int = MAX_DIM) -> Dim:
         """A dimension: a whole number from `low` to `high`, or its symbol. Keys are other names of the same thing."""
@@ -74,6 +75,17 @@ class Config:
         if value is None or key is None:
             return value
         return self._symbol(key) if self.symbols and key in LETTERS else self._whole(key, value, low, high)
+
+    def inside(self, key: str, *, symbols: bool | None = None) -> Config:
+        """The gate of a config inside the config, which is closed with this one. A letter stands for one thing, so that only one
+        of several parts is read in symbols."""
+        values = self.values.get(key)
+        if not isinstance(values, dict):
+            raise self._wrong(key, values, "a config of its own")
+        self._read.add(key)
+        part = Config(values, f"{self.where}, {key}", symbols=self.symbols if symbols is None else symbols, mtp=self.mtp)
+        self._inside.append(part)
+        return part
 
     def layers(self, *keys: str) -> Dim:
         """A number of layers: a dimension small enough to list."""
@@ -109,6 +121,20 @@ class Config:
             raise self._wrong(key, value, "a number from 0 to below 1")
         return float(value)
 
+    def share(self, key: str, default: float = _REQUIRED) -> float:
+        """A part of a whole: a number above 0, at most 1."""
+        _, value = self._find((key,), default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
+            raise self._wrong(key, value, "a number above 0, at most 1")
+        return value
+
+    def present(self, key: str, default: float | None = _REQUIRED) -> bool:
+        """Whether a number above zero is given, whose size costs nothing; null says no."""
+        _, value = self._find((key,), default)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
+            raise self._wrong(key, value, "a number above 0, or null")
+        return value is not None
+
     def choice(self, key: str, valid: Sequence[str], default: str = _REQUIRED) -> str:
         """One of the words that the family knows."""
         _, value = self._find((key,), default)
@@ -141,10 +167,15 @@ class Config:
             if not any(self.values[key] == value and type(self.values[key]) is type(value) for value in valid):
                 raise self._wrong(key, self.values[key], [json.dumps(value) for value in valid])
 
+    def unread(self) -> list[str]:
+        """The keys that were neither read nor are costless."""
+        return [key for key in self.values if key not in self._read and key not in _REASONS]
+
     def close(self, family: str) -> None:
         """Refuse every key that was neither read nor is costless."""
-        unknown = [key for key in self.values if key not in self._read and key not in _REASONS]
-        if unknown:
+        for part in self._inside:
+            part.close(family)
+        if unknown := self.unread():
             named = ", ".join(shown(key) for key in unknown[:5]) + (" …" if len(unknown) > 5 else "")
             raise ConfigError(
                 f"config key{'s' if len(unknown) > 1 else ''} {named} unknown to family {family!r}: counting on would be a guess",

@@ -71,7 +71,7 @@ def _bytes(block: Block, step: Step, plan: Plan, mode: str) -> tuple[Dim, dict[s
         held = size(item.elements, rate[item.kind])
         if item.shared:
             tables[item.path] = held
-        elif item.kind in ("logits", "fp32"):
+        elif item.kind in ("logits", "fp32") or item.path.startswith("loss."):
             logits = logits + held
         else:
             own = own + held

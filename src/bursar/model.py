@@ -15,9 +15,10 @@ from bursar.config import Config
 from bursar.dims import Dim
 from bursar.errors import PlanError
 from bursar.ledger import Ledger
-from bursar.ops.attention import AttentionCore
+from bursar.ops.attention import AttentionCore, CrossAttention
 from bursar.ops.linear import Embedding, Head, PositionEmbedding
 from bursar.ops.moe import Experts
+from bursar.ops.sparse import Index
 from bursar.plan import Plan
 from bursar.precision import bits_of, bytes_of, size
 from bursar.step import Step
@@ -85,12 +86,14 @@ class Activations(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model read from its config.json. `dropout` replaces every dropout probability of the config."""
+    """A model read from its config.json. `dropout` replaces every dropout probability of the config,
+    `as_family` its model_type."""
 
     name: str
     published: Published
     mtp: bool = False
     dropout: float | None = None
+    as_family: str | None = None
     architecture: Architecture = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ class Model:
 
     def _read(self, *, symbols: bool) -> Architecture:
         values = self.published.values if self.dropout is None else _with_dropout(self.published.values, self.dropout)
+        values = values if self.as_family is None else {**values, "model_type": self.as_family}
         return families.build(Config(values, self.name, symbols=symbols, mtp=self.mtp))
 
     @cached_property
@@ -124,40 +128,46 @@ class Model:
         tables = sum([by_op.get(kind.__name__, 0) for kind in (Embedding, PositionEmbedding)])
         return Parameters(book.total(), book.total() - idle, tables, by_op.get(Head.__name__, 0), components)
 
-    def step(self, seq: int | None = None, batch: int = 1, mask: str = "full", *, past: int = 0, words: bool = False) -> Step:
-        """`batch` sequences of the given length, the trained length or 8192 if that is shorter, or b sequences of s."""
+    def step(
+        self, seq: int | None = None, batch: int = 1, mask: str = "full", *, past: int = 0, images: int = 0, words: bool = False
+    ) -> Step:
+        """`batch` sequences of the given length, the trained length or 8192 if that is shorter, or b sequences of s; each with
+        `images` pictures."""
         if words:
             import sympy
 
             b, s = sympy.symbols("b s", positive=True, integer=True)
-            return Step(b, s, past, mask)
+            return Step(b, s, past, mask, images=images)
         length = self.length(seq)
         limit = self.architecture.max_length
         if limit is not None and past + length > limit:
             raise PlanError(
                 f"seq={past + length} is beyond the {limit} learned positions", field="seq", value=length, valid=f"1 to {limit}"
             )
-        return Step(batch, length, past, mask)
+        return Step(batch, length, past, mask, images=images)
 
     def length(self, seq: int | None = None) -> int:
         """A sequence length, by default the trained one up to 8192."""
         return seq or min(self.architecture.context or 8192, 8192)
 
-    def flops(self, seq: int | None = None, batch: int = 1, mask: str = "full", *, words: bool = False) -> Flops:
-        """Model FLOPs of a batch of sequences."""
-        book = ledger.of_model(self._tree(words), self.step(seq, batch, mask, words=words)).where(quantity="flops")
+    def flops(self, seq: int | None = None, batch: int = 1, mask: str = "full", *, images: int = 0, words: bool = False) -> Flops:
+        """Model FLOPs of a batch of sequences, with `images` pictures in each where the model has a vision tower."""
+        book = ledger.of_model(self._tree(words), self.step(seq, batch, mask, images=images, words=words)).where(quantity="flops")
         forward = book.where(phase="forward")
         return Flops(forward.total(), book.total() - forward.total(), forward.by("kind"))
 
     def kv(self, seq: int | None = None, batch: int = 1, dtype: str = "bf16", *, words: bool = False) -> Cache:
-        """KV cache of a batch of sequences."""
+        """KV cache of a batch of sequences. `state_bytes` is the recurrent state of one sequence (scans, convolutions,
+        token shifts), constant in its length; it is counted in the dtype of the cache."""
         tree = self._tree(words)
         step = self.step(seq, batch, words=words)
-        cores = [(times, line.op) for times, line in tree.walk(step) if isinstance(line.op, AttentionCore)]
+        cores = [(times, line.op, line.step) for times, line in tree.walk(step) if isinstance(line.op, (AttentionCore, Index))]
         rate = bytes_of(bits_of(dtype))
-        per_token = sum([times * op.cached for times, op in cores])
-        held = sum([times * op.cache(step) for times, op in cores])
-        return Cache(per_token, size(per_token, rate), size(held, rate), 0)
+        growing = [(times, op) for times, op, _ in cores if not isinstance(op, CrossAttention)]  # a source does not grow
+        per_token = sum([times * op.cached for times, op in growing])
+        held = sum([times * op.cache(seen) for times, op, seen in cores])
+        state = sum([times * line.op.state() for times, line in tree.walk(step)])
+        return Cache(per_token, size(per_token, rate), size(held, rate), size(state, rate))
 
     def activations(self, plan: Plan | None = None, seq: int | None = None, mask: str = "full") -> Activations:
         """What autograd keeps for one micro-batch of a plan (without pipeline stages) on one rank."""
@@ -167,10 +177,12 @@ class Model:
 
 def _with_dropout(values: dict[str, Any], p: float) -> dict[str, Any]:
     """The config with every dropout probability that it has, or that its family may have, set to p."""
-    keys = [key for key in values if key.endswith(("_pdrop", "_dropout")) and not key.startswith("summary")]
+    ends = ("_pdrop", "dropout", "_dropout_prob", "dropout_rate")
+    keys = [key for key in values if key.endswith(ends) and not key.startswith("summary")]
     if not 0 <= p < 1:
         raise PlanError(f"dropout={p}", field="dropout", value=p, valid="a number from 0 to below 1")
-    return {**values, **dict.fromkeys(keys, p)}
+    parts = {key: _with_dropout(value, p) for key, value in values.items() if key.endswith("_config") and isinstance(value, dict)}
+    return {**values, **parts, **dict.fromkeys(keys, p)}
 
 
 def _activations(training: Training) -> Activations:
@@ -193,7 +205,7 @@ def _activations(training: Training) -> Activations:
     )
 
 
-def load(model: str | dict[str, Any], *, mtp: bool = False, dropout: float | None = None) -> Model:
+def load(model: str | dict[str, Any], *, mtp: bool = False, dropout: float | None = None, as_family: str | None = None) -> Model:
     """A model by catalog name, path, `-`, Hub id, or the config itself as a dict."""
     published = Published("config", model) if isinstance(model, dict) else catalog.find(model)
-    return Model(published.name, published, mtp, dropout)
+    return Model(published.name, published, mtp, dropout, as_family)

@@ -128,6 +128,8 @@ OPTIONS: Mapping[str, Option] = _table(
     Option("price", money, None, (), "US dollars per device-hour; default: a dated example", "每设备小时价格（美元）"),
     Option("kv_dtype", None, "bf16", tuple(BITS), "dtype of the KV cache", "KV 缓存的数据类型"),
     Option("mtp", None, False, (), "with the multi-token-prediction modules of the config", "包含多词元预测模块"),
+    Option("checkpoint", str, None, (), "safetensors or GGUF to reconcile with the config", "与配置核对的检查点（文件或目录）"),
+    Option("as_family", str, None, (), "reads the config as that family, and says so", "按指定系列读取配置，并注明此假定"),
     Option("lang", None, "en", ("en", "zh"), "language of reports", "报告语言"),
 )
 

@@ -80,7 +80,7 @@ class Plan:
 
     @cached_property
     def kernel_set(self) -> Kernels:
-        return Kernels.named(self.kernels)
+        return Kernels.named(self.kernels, wide=self.recipe.activation == "fp32")
 
     def block(self, block: Block) -> Block:
         """One rank's part of a block."""

@@ -64,7 +64,7 @@ class Recipe:
 
 
 # kinds whose width no recipe changes: dropout masks are bools, statistics and losses FP32, token ids 64-bit integers
-KIND_BITS: Mapping[str, int] = MappingProxyType({"mask": 8, "statistics": 32, "fp32": 32, "loss": 32, "index": 64})
+KIND_BITS: Mapping[str, int] = MappingProxyType({"mask": 8, "statistics": 32, "upcast": 32, "fp32": 32, "loss": 32, "index": 64})
 
 
 def size(elements: Dim, rate: int | Fraction) -> Dim:

@@ -26,7 +26,8 @@ def check(mode: str) -> None:
 def kept(block: Block, step: Step, keeps: Keeps, mode: str) -> Iterator[Kept]:
     """What a layer still holds between its forward and its backward pass. Tables of all layers stay in any mode."""
     if mode == "full":
-        yield from (Kept(name, op.makes, op.made(step)) for name, op in block.lines.items() if isinstance(op, Input))
+        given = ((name, op) for name, op in block.lines.items() if isinstance(op, Input) and not op.source)
+        yield from (Kept(name, op.makes, op.made(block.sees(step))) for name, op in given)
         yield from (item for item in block.kept(step, keeps) if item.shared)
     else:
         yield from block.kept(step, _inputs_of_the_core(keeps) if mode == "selective" else keeps)

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from bursar.dims import Dim, divides, divisors
 from bursar.errors import PlanError
+from bursar.kernels import TRACED
 from bursar.parallel import expert, tensor
 from bursar.plan import Plan
+from bursar.step import Step
 from bursar.tree import Architecture, Block
 
 
@@ -83,11 +85,18 @@ def _tensor(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand
 
 def _sequence(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
     if plan.sequence:
-        yield Demand(
-            divides(plan.tensor, plan.micro_batch * job.length),
-            lambda plan: f"sp needs tp={plan.tensor} to divide the {plan.micro_batch * job.length} tokens of a micro-batch",
-            lambda plan: f"a multiple of {plan.tensor} tokens",
-        )
+        step = Step(plan.micro_batch, job.length)
+        for sees in dict.fromkeys(block.sees for _, _, block in architecture.parts()):
+            yield _spread(plan, sees(step).tokens)
+
+
+def _spread(plan: Plan, tokens: Dim) -> Demand:
+    """That tensor-parallel ranks can share the tokens of a micro-batch."""
+    return Demand(
+        divides(plan.tensor, tokens),
+        lambda plan: f"sp needs tp={plan.tensor} to divide the {tokens} tokens of a micro-batch",
+        lambda plan: f"a multiple of {plan.tensor} tokens",
+    )
 
 
 def _expert(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
@@ -159,6 +168,15 @@ def _length(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand
         )
 
 
+def _kernels(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
+    if plan.kernel_set.profile in TRACED:
+        yield Demand(
+            architecture.family in TRACED[plan.kernel_set.profile],
+            lambda plan: f"what {plan.kernels} kernels keep is not traced for family {architecture.family}",
+            lambda plan: f"textbook, fused, or one of {', '.join(TRACED[plan.kernel_set.profile])}",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     Rule("seq", "the length stays within learned positions", _length),
     Rule("tp", "tp divides the heads and the feed-forward width; it divides the KV heads or is a multiple of them", _tensor),
@@ -167,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     Rule("etp", "etp divides tp and an expert's width; ep·etp divides tp·dp", _expert_tensor),
     Rule("pp", "a pipeline has no more stages than layers", _stages),
     Rule("global_batch", "dp·micro_batch divides the global batch", _batch),
+    Rule("kernels", "eager and sdpa kernels are for families whose modules were traced", _kernels),
     Rule("devices", "the product of tp, pp and dp is the number of devices", _devices),
 )
 

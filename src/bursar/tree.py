@@ -94,6 +94,10 @@ class Op:
         """Elements read and written by its backward pass: gradient in, what was kept, gradient out."""
         return 3 * self.made(step)
 
+    def state(self) -> Dim:
+        """Elements of recurrent state that a sequence holds, whatever its length."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Input(Op):
@@ -110,6 +114,11 @@ class Input(Op):
         return 0
 
     backward_moved = moved
+
+
+def _is_source(op: Op) -> bool:
+    """Whether it is what an encoder made: one tensor for all layers that read it."""
+    return isinstance(op, Input) and op.source
 
 
 class Extra(NamedTuple):
@@ -206,7 +215,7 @@ class Block:
                 elif (wire := self.storage[item]) not in seen:
                     seen.add(wire)
                     maker = self.lines[wire]
-                    yield Kept(wire, maker.makes, maker.made(step))
+                    yield Kept(wire, maker.makes, maker.made(step), _is_source(maker))
             if isinstance(op, Nested):
                 for inner in op.block.kept(op.inner(step), keeps):
                     yield inner._replace(path=f"{name}.{inner.path}")

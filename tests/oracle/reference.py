@@ -37,6 +37,9 @@ class Count(NamedTuple):
 def build(values: Values, *, device: str = "meta", attention: str = "sdpa", experts: str = "batched_mm") -> Any:
     """The model that transformers makes of a config.json."""
     family = spec(values["model_type"])
+    if hasattr(family, "build"):
+        return family.build(values, device)
+    attention = getattr(family, "ATTENTION", attention)
     asked = family.config(values) if hasattr(family, "config") else values
     config = transformers.AutoConfig.for_model(**{**asked, "model_type": getattr(family, "MODEL_TYPE", values["model_type"])})
     config._experts_implementation = experts
@@ -79,7 +82,8 @@ def count_training(model: Any, seq: int, batch: int, values: Values, device: str
     family = spec(values["model_type"])
     beside = sum(family.aside(values, seq, batch).values()) if hasattr(family, "aside") else 0
     beside -= family.over(values, seq, batch) if hasattr(family, "over") else 0
-    return Count(found.forward, backward.get_total_flops() + 2 * beside, found.by_kind)
+    beside = 2 * beside + (family.lacking(values, seq, batch) if hasattr(family, "lacking") else 0)
+    return Count(found.forward, backward.get_total_flops() + beside, found.by_kind)
 
 
 def _complete(counter: Any, values: Values, seq: int, batch: int) -> Count:
@@ -92,6 +96,12 @@ def _complete(counter: Any, values: Values, seq: int, batch: int) -> Count:
         by_kind[kind] = by_kind.get(kind, 0) + value
     by_kind = {kind: value for kind, value in by_kind.items() if value}
     return Count(sum(by_kind.values()), 0, by_kind)
+
+
+def without_gradient(values: Values, seq: int, batch: int) -> int:
+    """FLOPs of gradients with respect to data, which nothing needs: the first convolution of pixels or sound."""
+    family = spec(values["model_type"])
+    return int(family.useless(values, seq, batch)) if hasattr(family, "useless") else 0
 
 
 def attended_pairs(model: Any, seq: int, batch: int = 1) -> int:
@@ -116,7 +126,7 @@ def _by_kind(counts: dict[str, dict[Any, int]], kinds: list[tuple[str, str]]) ->
     for module, ops in counts.items():
         kind = next((kind for pattern, kind in kinds if re.search(pattern, module)), None)
         if kind is not None:
-            core = (value for op, value in ops.items() if kind != "attention" or str(op) == "aten.bmm")
+            core = (value for op, value in ops.items() if kind not in ("attention", "scan") or str(op) in ("aten.bmm", "aten.baddbmm"))
             found[kind] = found.get(kind, 0) + sum(core)
     found["linear"] = sum(counts["Global"].values()) - sum(found.values())
     return {kind: value for kind, value in found.items() if value}
@@ -175,8 +185,9 @@ def parameters_by_component(model: Any, values: Values) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, tensor in model.named_parameters():
         module = re.sub(rf"{layer}|\.(weight|bias)$", "", name)
-        component = components[module]
-        found[component] = found.get(component, 0) + tensor.numel()
+        parts = family.parts(module, tensor, values) if hasattr(family, "parts") else None
+        for component, value in (parts or {components[module]: tensor.numel()}).items():
+            found[component] = found.get(component, 0) + value
     return found
 
 
@@ -195,7 +206,7 @@ def our_components(components: dict[str, int]) -> dict[str, int]:
     """Our components with layers of every kind together, and an expert's gate and up as one."""
     found: dict[str, int] = {}
     for path, value in components.items():
-        name = re.sub(r"^layers\.(?:\w+\.)?(?=(attn|mlp|router|experts|shared)(\.|$))", "", path)
+        name = re.sub(r"^layers\.(?:\w+\.)?(?=(attn|cross|mixer|mlp|router|experts|shared)(\.|$))", "", path)
         name = "experts.gate_up" if name in ("experts.gate", "experts.up") else name
         found[name] = found.get(name, 0) + value
     return found

@@ -18,8 +18,6 @@ from . import reference
 from .families import SPECS
 from .values import Values, maybe, trunk
 
-EACH = 8  # configs of a family
-
 
 def window(pick: Random) -> int | None:
     return pick.choice([None, 1, 3, 64])
@@ -118,6 +116,7 @@ def deepseek_v3(pick: Random) -> Values:
 MAKERS: dict[str, Callable[[Random], Values]] = {
     maker.__name__: maker for maker in (gpt2, llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, deepseek_v3)
 } | {name: spec.random for name, spec in SPECS.items()}
+EACH = max(2, 200 // len(MAKERS))  # configs of a family: about 200 in all
 
 
 def test_every_family_has_a_generator() -> None:

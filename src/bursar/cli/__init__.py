@@ -19,6 +19,7 @@ TENSORS = ("precision", "grad_dtype", "optimizer", "kernels", "recompute", "mask
 DEGREES = ("tp", "sp", "ep", "etp", "pp", "dp", "zero")
 CLUSTER = ("device", "devices", "nodes")
 RUN = ("tokens", "price")
+READ = ("mtp", "as_family")
 
 
 class Verb(NamedTuple):
@@ -30,22 +31,22 @@ class Verb(NamedTuple):
 
 
 VERBS: Mapping[str, Verb] = {
-    "params": Verb(True, ("mtp",), "bursar params deepseek-v3 --mtp"),
-    "flops": Verb(True, ("seq", "batch", "mask", "mtp"), "bursar flops llama-3-8b --seq 8k --mask causal"),
-    "kv": Verb(True, ("seq", "batch", "kv_dtype"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
+    "params": Verb(True, (*READ, "checkpoint"), "bursar params deepseek-v3 --mtp"),
+    "flops": Verb(True, ("seq", "batch", "mask", *READ), "bursar flops llama-3-8b --seq 8k --mask causal"),
+    "kv": Verb(True, ("seq", "batch", "kv_dtype", "as_family"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
     "activations": Verb(
-        True, ("seq", "micro_batch", *TENSORS, *DEGREES, "mtp"), "bursar activations gpt3-175b --kernels textbook --tp 8 --sp"
+        True, ("seq", "micro_batch", *TENSORS, *DEGREES, *READ), "bursar activations gpt3-175b --kernels textbook --tp 8 --sp"
     ),
     "memory": Verb(
-        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, "mtp"),
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, *READ),
         "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1",
     ),
     "time": Verb(
-        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, *RUN, "mtp"),
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *DEGREES, *CLUSTER, *RUN, *READ),
         "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
     ),
     "plan": Verb(
-        True, ("seq", *BATCH, "precision", "grad_dtype", "optimizer", "kernels", "mask", "dropout", *CLUSTER, *RUN, "mtp"),
+        True, ("seq", *BATCH, "precision", "grad_dtype", "optimizer", "kernels", "mask", "dropout", *CLUSTER, *RUN, *READ),
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
     ),
     "models": Verb(False, (), "bursar models"),

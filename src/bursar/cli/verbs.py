@@ -25,7 +25,13 @@ CONVENTION = (
 def _model(options: Options) -> Model:
     from bursar.model import load
 
-    return load(options["model"], mtp=options.get("mtp", False), dropout=options.get("dropout"))
+    return load(options["model"], mtp=options.get("mtp", False), dropout=options.get("dropout"), as_family=options.get("as_family"))
+
+
+def _assumed(options: Options) -> Payload:
+    """Which family was assumed, if one was."""
+    family = options.get("as_family")
+    return {"assumed": f"read as family {family}"} if family else {}
 
 
 def _device(options: Options) -> Device | None:
@@ -52,6 +58,27 @@ def params(options: Options) -> Payload:
         "components": found.components,
         "source": model.published.source,
         "published": model.published.figures,
+        **_checkpoint(model, options),
+        **_assumed(options),
+    }
+
+
+def _checkpoint(model: Model, options: Options) -> Payload:
+    """What the checkpoint holds, and where that is not what the config says."""
+    place = options.get("checkpoint")
+    if not place:
+        return {}
+    from bursar import checkpoints
+
+    stored = checkpoints.read(place)
+    found = checkpoints.reconcile(model.architecture, stored)
+    return {
+        "checkpoint": {"total": stored.total, "bytes": stored.bytes, "tensors": len(stored.tensors)},
+        "reconciled": found.by,
+        "missing": found.missing,
+        "extra": found.extra,
+        "shapes": found.shapes,
+        "difference": stored.total - model.parameters().total,
     }
 
 
@@ -71,6 +98,7 @@ def flops(options: Options) -> Payload:
         "train_per_token": _per(found.train, step.tokens),
         "by_kind": found.by_kind,
         "convention": CONVENTION.format(mask=options["mask"]),
+        **_assumed(options),
     }
 
 
@@ -79,7 +107,8 @@ def kv(options: Options) -> Payload:
     model = _model(options)
     length = model.length(options["seq"])
     found = model.kv(length, options["batch"], options["kv_dtype"])
-    return {"model": model.name, "seq": length, "batch": options["batch"], "kv_dtype": options["kv_dtype"], **found._asdict()}
+    asked = {"seq": length, "batch": options["batch"], "kv_dtype": options["kv_dtype"]}
+    return {"model": model.name, **asked, **found._asdict(), **_assumed(options)}
 
 
 def activations(options: Options) -> Payload:
@@ -115,6 +144,7 @@ def activations(options: Options) -> Payload:
             }
             for entry in found.entries
         ],
+        **_assumed(options),
     }
 
 
@@ -129,6 +159,7 @@ def _job(training: Training, options: Options) -> Payload:
         "devices": plan.devices,
         "device": training.device.id if training.device else None,
         "plan": plan.options(),
+        **_assumed(options),
     }
 
 
@@ -222,6 +253,7 @@ def plan(options: Options) -> Payload:
         "best": [_candidate(space, candidate, found, options) for candidate in found.best],
         "pareto": [_point(candidate) for candidate in found.pareto],
         "leanest": _point(found.leanest),
+        **_assumed(options),
     }
     if not found.best:
         payload["would_fit"] = _would_fit(space)
@@ -275,7 +307,9 @@ def models(options: Options) -> Payload:
                 "total": found.total,
                 "active": found.active,
                 "published": model.published.figures,
+                "note": model.published.figures.get("note"),
                 "source": model.published.source,
+                "title": model.published.source["title"],
             }
         )
     return {"models": rows}

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import groupby
 
 from bursar.config import Config
-from bursar.dims import Dim, split
+from bursar.dims import Dim, floor_div, split
 from bursar.errors import ConfigError
 from bursar.tree import Block, Repeat
+
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "quick_gelu", "relu", "relu2", "silu")
 
 
 def head_dim(c: Config, h: Dim, heads: Dim) -> Dim:
     """`head_dim`, or hidden size over heads where a config leaves it out."""
     given = c.dim("head_dim", default=None)
     return split(h, heads, "hidden_size", "num_attention_heads") if given is None else given
+
+
+def rotated(c: Config, d: Dim, *keys: str, default: float = 1.0) -> Dim:
+    """Rotated width of a head: `partial_rotary_factor` (or what a family calls it) of it, rounded down."""
+    share = Fraction(str(next((c.share(key) for key in keys or ("partial_rotary_factor",) if key in c.values), default)))
+    return floor_div(d * share.numerator, share.denominator)
 
 
 def runs(kinds: Sequence[str], layer: Callable[[str], Block]) -> tuple[Repeat, ...]:

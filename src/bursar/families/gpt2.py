@@ -29,7 +29,8 @@ def build(c: Config) -> Architecture:
         "x": Input(h),
         "attn.norm": LayerNorm("x", h),
         **fused_qkv_attention(
-            "attn.norm", h, heads, split(h, heads, "n_embd", "n_head"), bias=True, dropout=c.probability("attn_pdrop", 0.1)
+            "attn.norm", h, heads, split(h, heads, "n_embd", "n_head"), bias=True, dropout=c.probability("attn_pdrop", 0.1),
+            upcast=False,
         ),
         "attn.dropout": Dropout("attn.out", h, dropout),
         "attn.add": Add("x", "attn.dropout", h),

@@ -5,7 +5,7 @@ Shapes: Q is (tokens, heads, head_dim), K is (tokens, kv_heads, head_dim), V is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bursar.dims import Dim, at_most
@@ -17,7 +17,7 @@ from bursar.tree import Op, Wire
 @dataclass(frozen=True)
 class AttentionCore(Op):
     """Scores, softmax and the weighted sum of values, per head. `cached` is what a token leaves in the KV cache: keys and
-    values, or the latent they are made from."""
+    values, or the latent they are made from. `upcast`: the plain module takes its softmax in FP32."""
 
     q: Wire
     k: Wire
@@ -28,6 +28,7 @@ class AttentionCore(Op):
     v_dim: Dim
     cached: Dim
     dropout: float = 0.0
+    upcast: bool = field(default=True, kw_only=True)
     slot: ClassVar[str] = "attention"
     kind: ClassVar[str] = "attention"
     engine: ClassVar[str] = "attention"
@@ -85,12 +86,14 @@ class AttentionCore(Op):
 @dataclass(frozen=True)
 class Attention(AttentionCore):
     """Attention of a sequence to itself. `window`: tokens a query looks back on; `chunk`: it looks back to the start of its
-    chunk (Llama 4); `sinks`: a learned logit per head that takes part in the softmax (arXiv:2309.17453, gpt-oss)."""
+    chunk (Llama 4); `sinks`: a learned logit per head that takes part in the softmax (arXiv:2309.17453, gpt-oss); `softcap`: the
+    scores go through c · tanh(x / c) before the softmax (arXiv:2408.00118)."""
 
     window: Dim | None = None
     chunk: Dim | None = None
     causal: bool = True
     sinks: bool = False
+    softcap: bool = False
 
     def pairs(self, step: Step) -> Dim:
         return step.pairs(self.window, self.causal, self.chunk)

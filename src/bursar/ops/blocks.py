@@ -15,6 +15,7 @@ from bursar.ops.attention import Attention
 from bursar.ops.elementwise import Activation, Add, Concat, Dropout, Gated, RMSNorm, Rotary, Slice
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
 from bursar.ops.moe import Experts
+from bursar.ops.softcap import SoftCap
 from bursar.tree import Block, Input, Op
 
 Lines = dict[str, Op]
@@ -24,7 +25,7 @@ Norm = Callable[[str, Dim], Op]
 def grouped_attention(
     x: str, h: Dim, heads: Dim, kv_heads: Dim, d: Dim, *,
     qkv_bias: bool = False, out_bias: bool = False, qk_norm: bool = False, rotated: Dim | None = None, window: Dim | None = None,
-    dropout: float = 0.0,
+    dropout: float = 0.0, sinks: bool = False, softcap: bool = False, base: str = "",
 ) -> Lines:  # fmt: skip
     """Attention with rotary positions and grouped keys (arXiv:2305.13245).
 
@@ -37,24 +38,49 @@ def grouped_attention(
         "attn.k": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
         "attn.v": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
         **({"attn.q_norm": RMSNorm("attn.q", d, heads), "attn.k_norm": RMSNorm("attn.k", d, kv_heads)} if qk_norm else {}),
-        "attn.q_rotary": Rotary(q, heads * d, rotated),
-        "attn.k_rotary": Rotary(k, kv_heads * d, rotated),
+        "attn.q_rotary": Rotary(q, heads * d, rotated, base),
+        "attn.k_rotary": Rotary(k, kv_heads * d, rotated, base),
         "attn.core": Attention(
-            "attn.q_rotary", "attn.k_rotary", "attn.v", heads, kv_heads, d, d, kv_heads * (d + d), dropout, window
+            "attn.q_rotary", "attn.k_rotary", "attn.v", heads, kv_heads, d, d, kv_heads * (d + d), dropout, window, sinks=sinks,
+            softcap=softcap,
         ),
         "attn.out": Linear("attn.core", heads * d, h, "row", out_bias),
     }  # fmt: skip
 
 
-def fused_qkv_attention(x: str, h: Dim, heads: Dim, d: Dim, *, bias: bool, dropout: float) -> Lines:
-    """Attention without rotary positions, one product making Q, K and V, which are views of it (GPT-2)."""
+def fused_qkv_attention(
+    x: str, h: Dim, heads: Dim, d: Dim, *, bias: bool, dropout: float, rotated: Dim | None = None, upcast: bool = True
+) -> Lines:  # fmt: skip
+    """Attention with one product making Q, K and V, which are views of it (GPT-2); `rotated` is the rotated width of a head,
+    none by default (GPT-NeoX)."""
+    rotary: Lines = {} if rotated is None else {
+        "attn.q_rotary": Rotary("attn.q", heads * d, rotated),
+        "attn.k_rotary": Rotary("attn.k", heads * d, rotated),
+    }  # fmt: skip
+    q, k = ("attn.q", "attn.k") if rotated is None else tuple(rotary)
     return {
         "attn.qkv": Linear(x, h, 3 * heads * d, "column", bias, unit=3 * d),
         "attn.q": Slice("attn.qkv", heads * d),
         "attn.k": Slice("attn.qkv", heads * d),
         "attn.v": Slice("attn.qkv", heads * d),
-        "attn.core": Attention("attn.q", "attn.k", "attn.v", heads, heads, d, d, heads * (d + d), dropout),
+        **rotary,
+        "attn.core": Attention(q, k, "attn.v", heads, heads, d, d, heads * (d + d), dropout, upcast=upcast),
         "attn.out": Linear("attn.core", heads * d, h, "row", bias),
+    }
+
+
+def unrotated_attention(
+    x: str, h: Dim, heads: Dim, kv_heads: Dim, d: Dim, *,
+    qkv_bias: bool, out_bias: bool, window: Dim | None = None, dropout: float = 0.0,
+) -> Lines:  # fmt: skip
+    """Attention whose Q and K carry no rotation: positions are learned vectors (OPT), a bias of the scores (ALiBi,
+    arXiv:2108.12409, no parameters and no product), or none."""
+    return {
+        "attn.q": Linear(x, h, heads * d, "column", qkv_bias, unit=d),
+        "attn.k": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
+        "attn.v": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
+        "attn.core": Attention("attn.q", "attn.k", "attn.v", heads, kv_heads, d, d, kv_heads * (d + d), dropout, window),
+        "attn.out": Linear("attn.core", heads * d, h, "row", out_bias),
     }
 
 
@@ -128,9 +154,10 @@ def with_shared_experts(x: str, h: Dim, routed: Lines, shared: Dim, *, function:
     }
 
 
-def token_stem(vocab: Dim, h: Dim) -> Block:
+def token_stem(vocab: Dim, h: Dim, dropout: float = 0.0) -> Block:
     """Token ids to vectors."""
-    return Block({"tokens": Tokens(), "embedding": Embedding("tokens", vocab, h)}, "stem")
+    lines: Lines = {"tokens": Tokens(), "embedding": Embedding("tokens", vocab, h)}
+    return Block({**lines, **({"embed.dropout": Dropout("embedding", h, dropout)} if dropout else {})}, "stem")
 
 
 def positioned_stem(vocab: Dim, positions: Dim, h: Dim, dropout: float) -> Block:
@@ -145,12 +172,13 @@ def positioned_stem(vocab: Dim, positions: Dim, h: Dim, dropout: float) -> Block
     return Block(lines, "stem")
 
 
-def head(h: Dim, vocab: Dim, *, tied: bool, norm: Norm = RMSNorm, bias: bool = False) -> Block:
+def head(h: Dim, vocab: Dim, *, tied: bool, norm: Norm = RMSNorm, bias: bool = False, softcap: bool = False) -> Block:
     """Final norm, logits and loss."""
     lines: Lines = {
         "x": Input(h),
         "norm": norm("x", h),
         "head": Head("norm", h, vocab, bias=bias, tied="embedding" if tied else None),
-        "loss": Loss("head", vocab),
+        **({"cap": SoftCap("head", vocab)} if softcap else {}),
+        "loss": Loss("cap" if softcap else "head", vocab),
     }
     return Block(lines, "head")

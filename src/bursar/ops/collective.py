@@ -35,7 +35,8 @@ class Collective(Op):
 
     @formula("elements of the whole tensor that a collective joins", "1", "megatron-2019")
     def payload(self, step: Step) -> Dim:
-        return step.tokens * self.size
+        tokens = step.sequences * step.sources if self.source else step.tokens
+        return tokens * self.size
 
     def moved(self, step: Step) -> Dim:
         return 0
@@ -59,6 +60,14 @@ class Reduce(Collective):
     """g: all-reduce forward, identity backward."""
 
     forward = ("all_reduce",)
+
+
+@dataclass(frozen=True)
+class Meet(Collective):
+    """Sums of all ranks that every rank goes on with: all-reduced forward, and their gradient backward."""
+
+    forward = ("all_reduce",)
+    backward = ("all_reduce",)
 
 
 @dataclass(frozen=True)

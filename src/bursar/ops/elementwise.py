@@ -94,9 +94,10 @@ class Dropout(Pointwise):
 @dataclass(frozen=True)
 class Rotary(Pointwise):
     """Rotate pairs of elements by an angle that grows with the position (arXiv:2104.09864). `rotated` is the rotated width
-    of a head; its cos and sin tables are one for all layers."""
+    of a head; its cos and sin tables are one for all layers, and with another `base` frequency one for all layers of that."""
 
     rotated: Dim
+    base: str = ""
     slot: ClassVar[str] = "rotary"
 
     @formula("elements moved, backward", "1", "roformer")
@@ -128,7 +129,7 @@ class Concat(Op):
     b: Wire
     left: Dim
     right: Dim
-    slot: ClassVar[str] = "nothing"
+    slot: ClassVar[str] = "concat"
     follows: ClassVar[tuple[str, ...]] = ("left", "right")
 
     @property

@@ -126,7 +126,7 @@ class PositionEmbedding(Op):
     read: Wire
     positions: Dim
     d: Dim
-    slot: ClassVar[str] = "nothing"
+    slot: ClassVar[str] = "positions"
     kind: ClassVar[str] = "embedding"
 
     @property

@@ -14,10 +14,21 @@ from typing import Any
 from bursar.dims import Dim, ceil_div, deal, is_symbol, split
 from bursar.errors import BursarError
 from bursar.ops.attention import Attention, AttentionCore, CrossAttention
-from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Reduce, Scatter
+from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Meet, Reduce, Scatter
+from bursar.ops.conv import ShortConv
+from bursar.ops.delta import Decay, DeltaRule
 from bursar.ops.elementwise import Bias
+from bursar.ops.learned import PositionBias
+from bursar.ops.lightning import LightningAttention
 from bursar.ops.linear import Embedding, Head, Linear, Loss, PositionEmbedding, Router, Tokens
+from bursar.ops.llama4 import InputWeightedExperts
 from bursar.ops.moe import Experts
+from bursar.ops.norms import GroupNorm, HeadNorm, WideNorm
+from bursar.ops.patches import Conv
+from bursar.ops.relative import DistanceBias, DistanceKeys, RelativeAttention
+from bursar.ops.scan import WKV, BlockDiagonal, LinearRecurrence, SelectiveScan, StateSpaceDual
+from bursar.ops.shared import SharedLinear
+from bursar.ops.sparse import Index, IndexLinear, SelectedAttention, Shared
 from bursar.tree import Block, Input, Op
 
 
@@ -51,7 +62,8 @@ class _Region:
             read = getattr(op, wire)
             if read not in self.inside:
                 entered[wire] = through = f"{read}.{self.enter.__name__.lower()}"
-                self.lines.setdefault(through, self.enter(read, self.lines[read].width, self.tensor))
+                whole = self.lines[read]
+                self.lines.setdefault(through, self.enter(read, whole.width, self.tensor, source=whole.source))
         self.lines[name] = replace(op, **entered, **sizes)
         self.inside.add(name)
 
@@ -91,6 +103,10 @@ def _attention(region: _Region, name: str, op: AttentionCore) -> None:
     region.cut(name, op, heads=heads, kv_heads=deal(op.kv_heads, region.tensor, "kv_heads", "tp")[0])
 
 
+def _position_bias(region: _Region, name: str, op: PositionBias) -> None:
+    region.cut(name, op, heads=split(op.heads, region.tensor, "heads", "tp"))
+
+
 def _follow(region: _Region, name: str, op: Op) -> None:
     """Element-wise operators shrink as much as the first cut tensor that they read; without one they stay outside."""
     cut = next((read for read in op.reads if read in region.inside), None)
@@ -102,14 +118,61 @@ def _follow(region: _Region, name: str, op: Op) -> None:
     region.cut(name, op, **sizes, **({"copies": region.tensor} if op.shapes() else {}))
 
 
+def _own(region: _Region, name: str, op: Op) -> None:
+    """Follows what it reads, its weights too: every rank holds those of its own heads or channels."""
+    _follow(region, name, op)
+    if name in region.inside:
+        region.lines[name] = replace(region.lines[name], copies=1)
+
+
+def _head_norm(region: _Region, name: str, op: HeadNorm) -> None:
+    """A weight per head: a rank has those of its heads."""
+    read = region.lines[op.read]
+    region.cut(name, op, rows=split(read.width, op.d), copies=read.copies)
+
+
+def _wide_norm(region: _Region, name: str, op: WideNorm) -> None:
+    """A rank has a part of the row and of the weight; the sums of squares, one number per token, meet."""
+    read = region.lines[op.read]
+    region.lines[f"{name}.squares"] = Meet(op.read, 1, region.tensor)
+    region.inside.add(f"{name}.squares")
+    region.cut(name, op, d=read.width, copies=read.copies)
+
+
+def _index(region: _Region, name: str, op: Index) -> None:
+    """Every rank scores its own queries against the keys of all, and needs the choices of all; nothing of it has a gradient."""
+    if region.enter is not Gather:
+        region.outside(name, op)
+    else:
+        keys, choices = f"{op.k}.shared", f"{name}.shared"
+        region.lines[keys] = Shared(op.k, region.lines[op.k].width, region.tensor)
+        region.outside(name, replace(op, k=keys))
+        region.lines[choices] = Shared(name, op.width, region.tensor)
+    region.inside.add(name)  # it enters the region without f
+
+
 def _everywhere(region: _Region, name: str, op: Op) -> None:
     region.lines[name] = op  # token ids are on every rank; experts have a strategy of their own
+
+
+def _distance_keys(region: _Region, name: str, op: DistanceKeys) -> None:
+    region.cut(name, op, d_out=split(split(op.d_out, op.unit), region.tensor, "heads", "tp") * op.unit)
+
+
+def _distance_bias(region: _Region, name: str, op: DistanceBias) -> None:
+    region.cut(name, op, heads=split(op.heads, region.tensor, "heads", "tp"))
 
 
 RULES: dict[type[Op], Callable[[_Region, str, Any], None]] = {
     Linear: _linear, Head: _head, Loss: _loss, Embedding: _embedding, Attention: _attention, CrossAttention: _attention,
     Router: _Region.outside, PositionEmbedding: _Region.outside, Input: _Region.outside, AllToAll: _Region.outside,
-    Tokens: _everywhere, Experts: _everywhere,
+    Conv: _Region.outside, PositionBias: _position_bias,
+    SelectiveScan: _own, StateSpaceDual: _own, LinearRecurrence: _own, WKV: _own, BlockDiagonal: _own, GroupNorm: _own,
+    SharedLinear: _linear,
+    ShortConv: _own, Decay: _own,
+    HeadNorm: _head_norm, WideNorm: _wide_norm, Tokens: _everywhere, Experts: _everywhere, InputWeightedExperts: _everywhere,
+    Index: _index, IndexLinear: _Region.outside, SelectedAttention: _attention,
+    DistanceKeys: _distance_keys, DistanceBias: _distance_bias, RelativeAttention: _attention,
 }  # fmt: skip
 
 
@@ -128,5 +191,17 @@ def counts(block: Block) -> Iterator[tuple[str, int]]:
         if isinstance(op, AttentionCore):
             yield "heads", op.heads
             yield "kv_heads", op.kv_heads
+        elif isinstance(op, DeltaRule):
+            yield "key_heads", op.key_heads
+            yield "heads", op.heads
+        elif isinstance(op, StateSpaceDual):
+            yield "groups", op.groups
+            yield "heads", op.heads
+        elif isinstance(op, BlockDiagonal):
+            yield f"{name} blocks", op.blocks
+        elif isinstance(op, (SelectiveScan, WKV)):
+            yield f"{name} channels", op.channels
+        elif isinstance(op, LightningAttention):
+            yield "heads", op.heads
         elif type(op) is Linear and op.parallel == "column" and not is_symbol(op.unit) and op.unit == 1:
             yield f"{name} width", op.d_out

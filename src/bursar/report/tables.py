@@ -14,6 +14,7 @@ from bursar.report.words import say
 
 Payload = dict[str, Any]
 PIPED_WIDTH = 120
+NAMED = 8  # names of a list that a table shows
 
 
 def show(verb: str, payload: Payload, lang: str) -> None:
@@ -22,6 +23,8 @@ def show(verb: str, payload: Payload, lang: str) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPED_WIDTH)
     DRAW[verb](payload, lang, console)
+    if assumed := payload.get("assumed"):
+        console.print(say("assumed", lang, family=assumed.rsplit(" ", 1)[-1]), style="bold", markup=False)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -43,7 +46,28 @@ def _params(payload: Payload, lang: str, console: Console) -> None:
     for key in ("embedding", "head", "active", "total"):
         table.add_row(say(key, lang), whole(payload[key]), percent(payload[key] / payload["total"]))
     console.print(table)
+    _checkpoint(payload, lang, console)
     _source(payload, lang, console)
+
+
+def _checkpoint(payload: Payload, lang: str, console: Console) -> None:
+    """What a checkpoint holds, and the first names of what differs; JSON has all of them."""
+    stored = payload.get("checkpoint")
+    if not stored:
+        return
+    counts = {key: whole(value) for key, value in stored.items()}
+    console.print(say("checkpoint", lang, **counts, difference=f"{payload['difference']:+,}"), style="bold", markup=False)
+    console.print(say(f"reconciled_{payload['reconciled']}", lang), style="dim")
+    for key in ("missing", "extra", "shapes"):
+        found = payload[key]
+        if found:
+            named = ", ".join(found[:NAMED]) + (" …" if len(found) > NAMED else "")
+            console.print(Text(f"{say(key, lang)} {len(found):,}: {_printable(named)}"))
+
+
+def _printable(text: str) -> str:
+    """A name from a file without control characters, on one line."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def _heading(console: Console, name: str, *rest: str) -> None:
@@ -223,9 +247,14 @@ def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:
 
 def _models(payload: Payload, lang: str, console: Console) -> None:
     table = _table("", *[say(key, lang) for key in ("model", "family", "total", "active", "published")])
+    table.add_column(say("source", lang), justify="left", overflow="fold")
     for row in payload["models"]:
-        table.add_row(row["model"], row["family"], whole(row["total"]), whole(row["active"]), row["published"].get("total", ""))
+        figures = [whole(row["total"]), whole(row["active"]), row["published"].get("total", "")]
+        table.add_row(row["model"], row["family"], *figures, Text(row["title"]))
     console.print(table)
+    for row in payload["models"]:
+        if row["note"]:
+            console.print(Text.assemble((row["model"], "bold"), f" {say('note', lang)}: {row['note']}"))
 
 
 def _devices(payload: Payload, lang: str, console: Console) -> None:

@@ -61,7 +61,18 @@ WORDS: Mapping[str, Words] = {
     "update": Words("update", "更新公式"),
     "source": Words("source", "来源"),
     "why": Words("why", "原因"),
+    "note": Words("note", "说明"),
+    "missing": Words("missing", "缺少"),
+    "extra": Words("extra", "多出"),
+    "shapes": Words("other shapes", "形状不符"),
     # sentences
+    "assumed": Words("assumed: read as family {family}", "假定：按 {family} 系列读取"),
+    "checkpoint": Words(
+        "checkpoint: {total} elements, {bytes} B, {tensors} tensors; {difference} against the config",
+        "检查点：{total} 个元素，{bytes} 字节，{tensors} 个张量；与配置相差 {difference}",
+    ),
+    "reconciled_tensors": Words("compared tensor by tensor", "已逐个张量核对"),
+    "reconciled_totals": Words("compared in total: tensor names of this family are not known", "仅核对总数：该系列的张量名未知"),
     "runtime_note": Words(
         "grads: gradients; master: FP32 master weights; optim.: optimizer states; activ.: activations; temp.: temporary; comm.: "
         "communication buffers; run*: a measured overhead (CUDA context, NCCL), every other part is exact tensors. "

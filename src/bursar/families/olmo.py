@@ -1,0 +1,39 @@
+"""OLMo (arXiv:2402.00838): Llama's layer with LayerNorms that have no weights."""
+
+from __future__ import annotations
+
+from bursar.config import Config
+from bursar.families._common import head_dim
+from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.ops.elementwise import Add
+from bursar.ops.norms import PlainLayerNorm
+from bursar.tree import Architecture, Block, Input, Repeat
+
+
+def build(c: Config) -> Architecture:
+    h = c.dim("hidden_size")
+    heads = c.dim("num_attention_heads")
+    vocab = c.dim("vocab_size")
+    bias = c.flag("attention_bias", False)
+    c.expect("hidden_act", "silu")
+    c.expect("clip_qkv", None)
+
+    layer = Block({
+        "x": Input(h),
+        "attn.norm": PlainLayerNorm("x", h),
+        **grouped_attention(
+            "attn.norm", h, heads, c.dim("num_key_value_heads", default=heads), head_dim(c, h, heads), qkv_bias=bias, out_bias=bias,
+            dropout=c.probability("attention_dropout"),
+        ),
+        "attn.add": Add("x", "attn.out", h),
+        "mlp.norm": PlainLayerNorm("attn.add", h),
+        **gated_mlp("mlp.norm", h, c.dim("intermediate_size")),
+        "mlp.add": Add("attn.add", "mlp.down", h),
+    })  # fmt: skip
+    return Architecture(
+        family="olmo",
+        stem=(token_stem(vocab, h),),
+        trunk=(Repeat(c.layers("num_hidden_layers"), layer),),
+        tail=(head(h, vocab, tied=c.flag("tie_word_embeddings", False), norm=PlainLayerNorm),),
+        context=c.dim("max_position_embeddings", default=2048),
+    )

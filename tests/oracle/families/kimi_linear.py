@@ -1,0 +1,123 @@
+"""Kimi Linear: Kimi Delta Attention in chunks of 64, written out. transformers keeps one convolution where the release has three,
+and one module name for both attentions."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from tests.oracle.families._chunked import convolution, convolution_backward, padded, real, state_gradients
+from tests.oracle.values import Values, maybe, trunk
+
+_KIMI: Values = {
+    "model_type": "kimi_linear", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 77, "num_hidden_layers": 4,
+    "num_attention_heads": 6, "num_key_value_heads": 6, "hidden_act": "silu", "model_max_length": 64, "tie_word_embeddings": False,
+    "moe_intermediate_size": 11, "q_lora_rank": None, "kv_lora_rank": 9, "qk_nope_head_dim": 10, "qk_rope_head_dim": 4,
+    "v_head_dim": 7, "num_experts": 8, "num_shared_experts": 1, "num_experts_per_tok": 3, "first_k_dense_replace": 1,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_expert_group": 2, "topk_group": 1, "mla_use_nope": True,
+    "linear_attn_config": {
+        "num_heads": 5, "head_dim": 6, "short_conv_kernel_size": 3, "kda_layers": [1, 2, 3], "full_attn_layers": [4],
+    },
+}  # fmt: skip
+_MIXED: Values = {
+    "num_heads": 3, "head_dim": 8, "short_conv_kernel_size": 9, "kda_layers": [2, 4], "full_attn_layers": [1, 3]
+}  # fmt: skip
+
+SMALL: dict[str, Values] = {
+    "kimi_linear": _KIMI,
+    "kimi_linear-mixed-biases": {**_KIMI, "linear_attn_config": _MIXED, "first_k_dense_replace": 2, "attention_bias": True},
+    "kimi_linear-query-latent": {**_KIMI, "q_lora_rank": 13, "num_shared_experts": 2, "first_k_dense_replace": 0},
+}
+
+COMPONENTS = {
+    "self_attn.forget_gate.A_log": "attn.decay",
+    "self_attn.forget_gate.dt_bias": "attn.decay",
+    "self_attn.forget_gate.f_a_proj": "attn.decay_down",
+    "self_attn.forget_gate.f_b_proj": "attn.decay_up",
+    "self_attn.b_proj": "attn.b",
+    "self_attn.g_a_proj": "attn.gate_down",
+    "self_attn.g_b_proj": "attn.gate",
+    "self_attn.o_norm": "attn.core_norm",
+}
+
+
+def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
+    """One convolution over Q, K and V; and the products before it, which have the names of latent attention's query."""
+    linear = values["linear_attn_config"]
+    if module == "self_attn.conv1d":
+        return dict.fromkeys(("attn.q", "attn.k", "attn.v"), tensor.numel() // 3)
+    if module in ("self_attn.k_proj", "self_attn.v_proj"):
+        return {f"attn.{module[10]}_linear": tensor.numel()}
+    if module == "self_attn.q_proj" and _is_linear(tensor, linear, values):
+        return {"attn.q_linear": tensor.numel()}
+    return None
+
+
+def _is_linear(tensor: Any, linear: Values, values: Values) -> bool:
+    """Whether a query product is a linear layer's: the widths of the two attentions differ in every config that is compared."""
+    wide = linear["num_heads"] * linear["head_dim"]
+    assert wide != values["num_attention_heads"] * (values["qk_nope_head_dim"] + values["qk_rope_head_dim"])
+    return bool(tensor.shape[0] == wide)
+
+
+def _sizes(values: Values, batch: int) -> tuple[int, int, int, int, int]:
+    """Linear layers, heads of all sequences, width of a head, channels and kernel of the convolution."""
+    linear = values["linear_attn_config"]
+    heads, d = linear["num_heads"], linear["head_dim"]
+    return len(linear["kda_layers"]), batch * heads, d, 3 * heads * d, linear["short_conv_kernel_size"]
+
+
+def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
+    """K Kᵀ and Q Kᵀ are written as sums of element-wise products; the last chunk is filled up to 64 tokens, and the convolution's
+    input on both sides. What is counted is under `attention`, because both kinds of layers have one module name."""
+    layers, rows, d, channels, kernel = _sizes(values, batch)
+    tokens, pairs = padded(seq)
+    counted = 2 * rows * (pairs * 3 * d + tokens * 3 * d * d)
+    filling = 2 * rows * ((pairs - real(seq)) * 3 * d + (tokens - seq) * 3 * d * d)
+    by_element = 2 * rows * real(seq) * 2 * d
+    padding, taps = convolution(seq, batch, channels, kernel)
+    return {
+        "attention": -layers * counted,
+        "scan": layers * (counted - filling + by_element),
+        "linear": layers * (taps - padding),
+    }
+
+
+def lacking(values: Values, seq: int, batch: int) -> int:
+    """The state before the first chunk is zero and the one after the last is not read; and the convolution's weight."""
+    layers, rows, d, channels, kernel = _sizes(values, batch)
+    missing = state_gradients(rows, 64, 64, d, d, reads=2)
+    return layers * (missing - convolution_backward(seq, batch, channels, kernel))
+
+
+def random(pick: Random) -> Values:
+    values, groups = trunk(pick, explicit_head_dim=False), pick.randint(1, 3)
+    experts, layers = groups * pick.randint(2, 4), values["num_hidden_layers"]
+    full = [i + 1 for i in range(layers - 1) if pick.random() < 0.4] + [layers]  # transformers asks for one layer of attention
+    return {
+        **{key: value for key, value in values.items() if key not in ("max_position_embeddings", "tie_word_embeddings")},
+        "num_key_value_heads": values["num_attention_heads"],
+        "hidden_size": pick.randint(5, 60),
+        "vocab_size": pick.randint(11, 130),
+        "pad_token_id": 0,
+        "moe_intermediate_size": pick.randint(1, 40),
+        "q_lora_rank": pick.choice([None, pick.randint(1, 30)]),
+        "kv_lora_rank": pick.randint(1, 30),
+        "qk_nope_head_dim": pick.randint(1, 12),
+        "qk_rope_head_dim": 2 * pick.randint(1, 5),
+        "v_head_dim": pick.randint(1, 12),
+        "num_experts": experts,
+        "num_shared_experts": pick.randint(1, 3),
+        "num_experts_per_token": pick.randint(1, experts // groups),
+        "num_expert_group": groups,
+        "topk_group": pick.randint(1, groups),
+        "first_k_dense_replace": pick.randint(0, layers),
+        "linear_attn_config": {
+            "num_heads": pick.randint(1, 5),
+            "head_dim": pick.randint(1, 9),
+            "short_conv_kernel_size": pick.randint(1, 5),
+            "full_attn_layers": full,
+            "kda_layers": [i + 1 for i in range(layers) if i + 1 not in full],
+        },
+        **maybe(pick, attention_bias=pick.random() < 0.7),
+    }
