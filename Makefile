@@ -24,6 +24,7 @@ test: .venv-test/ready
 bench: .venv-test/ready
 	$(TEST)/python benchmarks/evaluation.py
 	$(TEST)/python benchmarks/startup.py
+	$(TEST)/python benchmarks/mutated.py
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -38,7 +38,7 @@ SYMBOLS: tuple[Symbol, ...] = (
         ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"),
         "routed experts of a layer",
         "路由专家数",
-    ),  # fmt: skip
+    ),
     Symbol("top_k", "e", ("num_experts_per_tok", "moe_k"), "routed experts per token", "每个词元激活的专家数"),
     Symbol("shared_experts", "E_s", ("n_shared_experts", "moe_num_shared_experts"), "shared experts of a layer", "共享专家数"),
     Symbol(

@@ -86,7 +86,7 @@ def _tensor(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand
 def _sequence(architecture: Architecture, plan: Plan, job: Job) -> Iterator[Demand]:
     if plan.sequence:
         step = Step(plan.micro_batch, job.length)
-        for sees in dict.fromkeys(block.sees for _, _, block in architecture.parts()):
+        for sees in architecture.views:
             yield _spread(plan, sees(step).tokens)
 
 

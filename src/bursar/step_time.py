@@ -8,11 +8,13 @@ runs over all stages). Overlap is a maximum: a collective that runs beside a pas
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 from bursar import recompute
 from bursar.dims import Dim, at_least, choose
 from bursar.formula import formula
+from bursar.kernels import Implementation
 from bursar.memory import StageLoad
 from bursar.network import Group, Network
 from bursar.ops.collective import Collective
@@ -78,13 +80,14 @@ def pace(block: Block, step: Step, plan: Plan, machine: Machine, mode: str) -> P
     backward: Dim = 0
     again: Dim = 0
     talk: dict[str, Dim] = {"tensor": 0, "expert": 0}
+    kernels, width = plan.kernel_set, plan.recipe.rate["activation"]
     for line in block.walk(step):
         if isinstance(line.op, Collective):
-            there, back = _collective(line, line.op, plan, machine)
+            there, back = _collective(line, line.op, width, machine)
             twice = 2 if mode == "full" else 1
             talk[line.op.group] = talk[line.op.group] + twice * there + back
             continue
-        there, back = _operator(line, plan, machine.roofline)
+        there, back = _operator(line, kernels.of(line.op), width, machine.roofline)
         forward = forward + there
         backward = backward + back
         if recompute.runs_again(line.op, mode):
@@ -92,17 +95,15 @@ def pace(block: Block, step: Step, plan: Plan, machine: Machine, mode: str) -> P
     return Pace(forward, backward, again, talk["tensor"], talk["expert"])
 
 
-def _operator(line: Line, plan: Plan, roof: Roofline) -> tuple[Dim, Dim]:
+def _operator(line: Line, kernel: Implementation, width: int | Fraction, roof: Roofline) -> tuple[Dim, Dim]:
     """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
     op, step = line.op, line.step
     moved, backward_moved = op.moved(step), op.backward_moved(step)
     if type(moved) is int and moved == 0:
         return 0, 0
-    kernel = plan.kernel_set.of(op)
     if kernel.scratch:
         scratch = kernel.scratch(op, step)
         moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
-    width = plan.recipe.rate["activation"]
     if op.engine == "vector":
         return roof.traffic(moved, width), roof.traffic(backward_moved, width)
     seen = step.as_causal if kernel.skips_masked else step
@@ -115,9 +116,9 @@ def _operator(line: Line, plan: Plan, roof: Roofline) -> tuple[Dim, Dim]:
     )
 
 
-def _collective(line: Line, op: Collective, plan: Plan, machine: Machine) -> tuple[Dim, Dim]:
+def _collective(line: Line, op: Collective, width: int | Fraction, machine: Machine) -> tuple[Dim, Dim]:
     """Seconds of a collective's forward and backward pass, none of it hidden."""
-    payload = op.payload(line.step) * plan.recipe.rate["activation"]
+    payload = op.payload(line.step) * width
     group = machine.groups[op.group]
     return sum([group.seconds(kind, payload) for kind in op.forward]), sum([group.seconds(kind, payload) for kind in op.backward])
 

@@ -280,6 +280,11 @@ class Architecture:
     def layers(self) -> Dim:
         return sum(run.times for run in self.trunk)
 
+    @cached_property
+    def views(self) -> tuple[Sees, ...]:
+        """The different ways in which its blocks see a step."""
+        return tuple(dict.fromkeys(block.sees for _, _, block in self.parts()))
+
     def parts(self) -> Iterator[tuple[str, Dim, Block]]:
         """(path prefix, times, block) in order of execution."""
         for run in self.towers:

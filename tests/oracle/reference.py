@@ -126,7 +126,9 @@ def _by_kind(counts: dict[str, dict[Any, int]], kinds: list[tuple[str, str]]) ->
     for module, ops in counts.items():
         kind = next((kind for pattern, kind in kinds if re.search(pattern, module)), None)
         if kind is not None:
-            core = (value for op, value in ops.items() if kind not in ("attention", "scan") or str(op) in ("aten.bmm", "aten.baddbmm"))
+            core = (
+                value for op, value in ops.items() if kind not in ("attention", "scan") or str(op) in ("aten.bmm", "aten.baddbmm")
+            )
             found[kind] = found.get(kind, 0) + sum(core)
     found["linear"] = sum(counts["Global"].values()) - sum(found.values())
     return {kind: value for kind, value in found.items() if value}

@@ -17,8 +17,8 @@ and may have, where the family is not an ordinary decoder with transformers' usu
     build(values, device) -> Any       the model itself, where transformers has no class of it
     config(values) -> Values           the config as transformers wants it, where a key has another name there
     inputs(values, seq, batch, device) -> dict         keyword arguments of a forward pass
-    aside(values, seq, batch) -> dict[str, int]        forward FLOPs by kind that FlopCounterMode has no formula for, with the reason
-    over(values, seq, batch) -> int                    forward FLOPs that it counts and that are no cost of the model, with the reason
+    aside(values, seq, batch) -> dict[str, int]        forward FLOPs by kind that FlopCounterMode has no formula for
+    over(values, seq, batch) -> int                    forward FLOPs that it counts and that are no cost of the model
     lacking(values, seq, batch) -> int                 what the counted backward pass has less (or more) than twice the forward one
     useless(values, seq, batch) -> int                 FLOPs of gradients that nothing needs (pixels, sound) or a choice stops
     explained(model) -> dict[str, int]                 what we count and transformers keeps as buffers, by component or name
