@@ -31,7 +31,7 @@ def build(c: Config) -> Architecture:
             "x": Input(h),
             "attn.norm": RMSNorm("x", h),
             **grouped_attention(
-                "attn.norm", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=True, window=window, dropout=dropout,
+                "attn.norm", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=RMSNorm, window=window, dropout=dropout,
                 base="" if window is None else "local",
             ),
             "attn.post_norm": RMSNorm("attn.out", h),

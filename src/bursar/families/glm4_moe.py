@@ -7,6 +7,7 @@ from bursar.config import Config
 from bursar.families._common import head_dim, rotated
 from bursar.families._deepseek import decoder
 from bursar.ops.blocks import grouped_attention
+from bursar.ops.elementwise import RMSNorm
 from bursar.tree import Architecture
 
 
@@ -16,6 +17,7 @@ def build(c: Config) -> Architecture:
     d = head_dim(c, h, heads)
     attention = grouped_attention(
         "attn.norm", h, heads, c.dim("num_key_value_heads"), d, qkv_bias=c.flag("attention_bias", False),
-        qk_norm=c.flag("use_qk_norm", False), rotated=rotated(c, d, default=0.5), dropout=c.probability("attention_dropout"),
+        qk_norm=RMSNorm if c.flag("use_qk_norm", False) else None, rotated=rotated(c, d, default=0.5),
+        dropout=c.probability("attention_dropout"),
     )  # fmt: skip
     return decoder(c, "glm4_moe", attention, correction=True)

@@ -26,7 +26,7 @@ def build(c: Config) -> Architecture:
             "x": Input(h),
             "attn.norm": RMSNorm("x", h),
             **grouped_attention(
-                "attn.norm", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=True, window=window, dropout=dropout
+                "attn.norm", h, heads, kv_heads, d, qkv_bias=bias, out_bias=bias, qk_norm=RMSNorm, window=window, dropout=dropout
             ),
             "attn.add": Add("x", "attn.out", h),
             "mlp.norm": RMSNorm("attn.add", h),

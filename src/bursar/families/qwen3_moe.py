@@ -22,7 +22,7 @@ def build(c: Config) -> Architecture:
     experts = c.dim("num_experts", "num_local_experts")
     attention = grouped_attention(
         "attn.norm", h, c.dim("num_attention_heads"), c.dim("num_key_value_heads"), c.dim("head_dim"), qkv_bias=bias, out_bias=bias,
-        qk_norm=True, window=window if c.flag("use_sliding_window", False) else None, dropout=c.probability("attention_dropout"),
+        qk_norm=RMSNorm, window=window if c.flag("use_sliding_window", False) else None, dropout=c.probability("attention_dropout"),
     )  # fmt: skip
     expert = gated_mlp("x", h, c.dim("moe_intermediate_size"), prefix="")
     mlps = {

@@ -4,11 +4,13 @@ LayerNorm with weights of its own for every head of Q and K."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from bursar.config import Config
 from bursar.dims import split
 from bursar.families._common import rotated
-from bursar.ops.blocks import Lines, gated_mlp, grouped_attention, head, token_stem
-from bursar.ops.elementwise import Add, Dropout, LayerNorm, Rotary
+from bursar.ops.blocks import gated_mlp, grouped_attention, head, token_stem
+from bursar.ops.elementwise import Add, Dropout, LayerNorm
 from bursar.ops.norms import HeadNorm
 from bursar.tree import Architecture, Block, Input, Repeat
 
@@ -21,25 +23,16 @@ def build(c: Config) -> Architecture:
     kv_heads = c.dim("num_key_value_heads")
     width = rotated(c, d, "partial_rotary_factor", "rope_pct", default=0.25)
     parallel = c.flag("use_parallel_residual", False)
-    attention = grouped_attention(
-        "attn.norm", h, heads, kv_heads, d, qkv_bias=c.flag("use_qkv_bias", False), rotated=width,
-        dropout=c.probability("attention_dropout"),
-    )  # fmt: skip
-    core = {name: attention.pop(name) for name in ("attn.core", "attn.out")}
-    normed: Lines = {
-        "attn.q_norm": HeadNorm("attn.q", d, heads, bias=False),
-        "attn.k_norm": HeadNorm("attn.k", d, kv_heads, bias=False),
-        "attn.q_rotary": Rotary("attn.q_norm", heads * d, width),
-        "attn.k_rotary": Rotary("attn.k_norm", kv_heads * d, width),
-    }
+    qk_norm = partial(HeadNorm, bias=False) if c.flag("qk_layernorm", False) else None
     c.expect("hidden_act", "silu")
 
     layer = Block({
         "x": Input(h),
         "attn.norm": LayerNorm("x", h),
-        **attention,
-        **(normed if c.flag("qk_layernorm", False) else {}),
-        **core,
+        **grouped_attention(
+            "attn.norm", h, heads, kv_heads, d, qkv_bias=c.flag("use_qkv_bias", False), qk_norm=qk_norm, rotated=width,
+            dropout=c.probability("attention_dropout"),
+        ),
         "attn.add": Add("x", "attn.out", h),
         **({} if parallel else {"mlp.norm": LayerNorm("attn.add", h)}),
         **gated_mlp("attn.norm" if parallel else "mlp.norm", h, c.dim("intermediate_size")),

@@ -20,24 +20,28 @@ from bursar.tree import Block, Input, Op
 
 Lines = dict[str, Op]
 Norm = Callable[[str, Dim], Op]
+HeadsNorm = Callable[[str, Dim, Dim], Op]
 
 
 def grouped_attention(
     x: str, h: Dim, heads: Dim, kv_heads: Dim, d: Dim, *,
-    qkv_bias: bool = False, out_bias: bool = False, qk_norm: bool = False, rotated: Dim | None = None, window: Dim | None = None,
+    qkv_bias: bool = False, out_bias: bool = False, qk_norm: HeadsNorm | None = None, rotated: Dim | None = None,
+    window: Dim | None = None,
     dropout: float = 0.0, sinks: bool = False, softcap: bool = False, base: str = "",
 ) -> Lines:  # fmt: skip
     """Attention with rotary positions and grouped keys (arXiv:2305.13245).
 
-    `qk_norm` norms every head of Q and K (arXiv:2302.05442); `rotated` is the rotated width of a head, all of it by default.
+    `qk_norm` norms the heads of Q and K (arXiv:2302.05442): it is given a wire, a head's width and the number of heads.
+    `rotated` is the rotated width of a head, all of it by default.
     """
-    q, k = ("attn.q_norm", "attn.k_norm") if qk_norm else ("attn.q", "attn.k")
+    normed = {} if qk_norm is None else {"attn.q_norm": qk_norm("attn.q", d, heads), "attn.k_norm": qk_norm("attn.k", d, kv_heads)}
+    q, k = tuple(normed) or ("attn.q", "attn.k")
     rotated = d if rotated is None else rotated
     return {
         "attn.q": Linear(x, h, heads * d, "column", qkv_bias, unit=d),
         "attn.k": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
         "attn.v": Linear(x, h, kv_heads * d, "column", qkv_bias, unit=d),
-        **({"attn.q_norm": RMSNorm("attn.q", d, heads), "attn.k_norm": RMSNorm("attn.k", d, kv_heads)} if qk_norm else {}),
+        **normed,
         "attn.q_rotary": Rotary(q, heads * d, rotated, base),
         "attn.k_rotary": Rotary(k, kv_heads * d, rotated, base),
         "attn.core": Attention(
