@@ -19,7 +19,7 @@ test: .venv-test/ready
 	$(TEST)/ruff check .
 	$(TEST)/ruff format --check .
 	$(TEST)/mypy
-	$(TEST)/pytest
+	$(TEST)/pytest --numprocesses auto --durations 15
 
 bench: .venv-test/ready
 	$(TEST)/python benchmarks/evaluation.py
