@@ -1,8 +1,8 @@
 """Random small configs of every family, with keys left out, null or renamed: our parameters and forward FLOPs beside transformers'
 and FlopCounterMode's.
 
-Run: python benchmarks/random_configs.py [configs, 2000 if not given]. Needs torch and transformers. The exit status is 1 where
-anything differs; its config is printed.
+Run: python benchmarks/random_configs.py [configs, 2000 if not given] [families, all if not given]. Needs torch and transformers.
+The exit status is 1 where anything differs; its config is printed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parent.parent))
     warnings.simplefilter("ignore")
     import_module("tests.oracle.conftest")  # transformers stays off the network
-    reference, generators = import_module("tests.oracle.reference"), import_module("tests.oracle.test_random").MAKERS
+    reference, makers = import_module("tests.oracle.reference"), import_module("tests.oracle.test_random").MAKERS
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
+    generators = {name: makers[name] for name in sys.argv[2:] or makers}
     each = ceil_div(count, len(generators))
     compared = differing = 0
     start = time.perf_counter()

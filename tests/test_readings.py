@@ -30,6 +30,7 @@ from bursar.ops.attention import Attention, AttentionCore, CrossAttention
 from bursar.ops.blocks import gated_mlp
 from bursar.ops.clamped import ClampedGated
 from bursar.ops.collective import AllToAll, Collective, Copy, Gather, Meet, Reduce, Scatter
+from bursar.ops.contrast import Similarity
 from bursar.ops.conv import ShortConv
 from bursar.ops.delta import Decay, DeltaRule
 from bursar.ops.elementwise import Activation, Add, Bias, Concat, Dropout, Gated, LayerNorm, Pointwise, RMSNorm, Rotary, Slice
@@ -46,6 +47,7 @@ from bursar.ops.scan import WKV, BlockDiagonal, LinearRecurrence, SelectiveScan,
 from bursar.ops.shared import SharedLinear, SharedNorm
 from bursar.ops.softcap import SoftCap
 from bursar.ops.sparse import Index, IndexLinear, IndexNorm, IndexRotary, SelectedAttention, Shared
+from bursar.ops.windows import WindowAttention
 from bursar.optimizers import OPTIMIZERS
 from bursar.precision import RECIPES
 from bursar.roofline import Roofline
@@ -130,6 +132,7 @@ OPERATORS: tuple[Op, ...] = (
     Attention("q", "k", "v", 4, 2, 8, 8, 64, chunk=8, sinks=True),
     Attention("q", "k", "v", 4, 2, 8, 8, 64, window=5, softcap=True),
     CrossAttention("q", "k", "v", 4, 2, 8, 6, 28),
+    WindowAttention("q", "k", "v", 4, 4, 8, 8, 0, within=4, **SHARED),
     RelativeAttention("q", "k", "v", 4, 4, 8, 8, 64, r="r"),
     DistanceKeys(6, 32, 8),
     DistanceBias(4, 8),
@@ -155,6 +158,7 @@ OPERATORS: tuple[Op, ...] = (
     SharedLinear("x", 6, 8, "column", unit=2, **SHARED),
     SharedNorm("x", 6, 4),
     SoftCap("x", 40, **SHARED),
+    Similarity("x", "y", 6, **SHARED),
     LayerNorm("x", 6, 4, bias=False),
     Activation("x", 6),
     Bias("x", 6, **SHARED),

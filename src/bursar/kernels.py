@@ -24,6 +24,7 @@ from bursar.dims import Dim, at_least
 from bursar.errors import PlanError, UnknownNameError
 from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.clamped import ClampedGated
+from bursar.ops.contrast import Similarity
 from bursar.ops.conv import ShortConv
 from bursar.ops.delta import DeltaRule
 from bursar.ops.elementwise import Activation, Concat, Dropout, Gated, LayerNorm, RMSNorm, Rotary
@@ -300,6 +301,11 @@ def _loss_log_softmax(op: Loss, wire: str, step: Step) -> Items:
     )
 
 
+@implementation("similarity", "sigmoid", "siglip")
+def _similarity(op: Similarity, wire: str, step: Step) -> Items:
+    return (*op.reads, Extra("cosines", "logits", op.made(step)), Extra("shifted", "fp32", op.made(step)))  # t's factor; σ's input
+
+
 @implementation("softcap", "tanh", "gemma2")
 def _softcap(op: SoftCap, wire: str, step: Step) -> Items:
     return (Extra("tanh", "logits", op.made(step)),)
@@ -432,7 +438,8 @@ PROFILES: dict[str, dict[str, str]] = {
         "activation": "input", "gated": "composed", "dropout": "mask", "router": "scores", "experts": "weighted-output",
         "conv": "composed", "lightning": "chunked", "delta": "chunked",
         "scaled": "plain",
-        "loss": "fp32", "softcap": "tanh", "clamped_gated": "composed", "input_weighted_experts": "scores", "index": "scores",
+        "loss": "fp32", "softcap": "tanh", "similarity": "sigmoid",
+        "clamped_gated": "composed", "input_weighted_experts": "scores", "index": "scores",
     },
     "fused": {
         "selective_scan": "fused", "state_space_dual": "fused", "linear_recurrence": "fused", "wkv": "fused", "mix": "plain",
@@ -442,7 +449,8 @@ PROFILES: dict[str, dict[str, str]] = {
         "activation": "input", "gated": "fused", "dropout": "mask", "router": "scores", "experts": "weighted-activation",
         "conv": "fused", "lightning": "fused", "delta": "fused",
         "scaled": "plain",
-        "loss": "in-place", "softcap": "tanh", "clamped_gated": "fused", "input_weighted_experts": "scores", "index": "scores",
+        "loss": "in-place", "softcap": "tanh", "similarity": "sigmoid",
+        "clamped_gated": "fused", "input_weighted_experts": "scores", "index": "scores",
     },
 }  # fmt: skip
 

@@ -27,7 +27,8 @@ def build(c: Config) -> Architecture:
     dropout = c.probability("dropout", 0.1)
     bias = c.flag("enable_bias", True)
     before = c.flag("do_layer_norm_before", True)
-    last_norm = before and not c.flag("_remove_final_layer_norm", False)
+    removed = c.flag("_remove_final_layer_norm", False)
+    last_norm = before and not removed
     norm = LayerNorm if c.flag("layer_norm_elementwise_affine", True) else PlainLayerNorm
     c.expect("layerdrop", 0, 0.0)
 

@@ -29,6 +29,7 @@ from bursar.ops.relative import DistanceBias, DistanceKeys, RelativeAttention
 from bursar.ops.scan import WKV, BlockDiagonal, LinearRecurrence, SelectiveScan, StateSpaceDual
 from bursar.ops.shared import SharedLinear
 from bursar.ops.sparse import Index, IndexLinear, SelectedAttention, Shared
+from bursar.ops.windows import WindowAttention
 from bursar.tree import Block, Input, Op
 
 
@@ -171,7 +172,7 @@ RULES: dict[type[Op], Callable[[_Region, str, Any], None]] = {
     SharedLinear: _linear,
     ShortConv: _own, Decay: _own,
     HeadNorm: _head_norm, WideNorm: _wide_norm, Tokens: _everywhere, Experts: _everywhere, InputWeightedExperts: _everywhere,
-    Index: _index, IndexLinear: _Region.outside, SelectedAttention: _attention,
+    Index: _index, IndexLinear: _Region.outside, SelectedAttention: _attention, WindowAttention: _attention,
     DistanceKeys: _distance_keys, DistanceBias: _distance_bias, RelativeAttention: _attention,
 }  # fmt: skip
 

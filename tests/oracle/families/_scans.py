@@ -52,9 +52,14 @@ def scan_of_mamba2(heads: int, head_dim: int, groups: int, states: int, chunk: i
 
 
 def slow_scan_of_mamba2(heads: int, head_dim: int, states: int, chunk: int, seq: int, batch: int) -> int:
-    """Every head has its own C Bᵀ, every chunk is whole, and chunks + 1 states are products of a square of decays."""
+    """Every head has its own C Bᵀ, every chunk is whole, and chunks + 1 states are products of a square of decays. `einsum` makes a
+    product that sums over one element (a state of size 1, a chunk of one token) element by element, and the counter sees none."""
     chunks = -(-seq // chunk)
-    total = chunks * chunk * chunk * (states + head_dim)
-    total += chunks * 2 * chunk * states * head_dim
-    total += (chunks + 1) ** 2 * states * head_dim
-    return 2 * batch * heads * total
+    products = (  # the size that each sums over, and its outputs for a head
+        (states, chunks * chunk * chunk),  # C Bᵀ
+        (chunk, chunks * chunk * head_dim),  # its product with x
+        (chunk, chunks * states * head_dim),  # the states that the chunks add
+        (chunks + 1, (chunks + 1) * states * head_dim),  # the square of decays
+        (states, chunks * chunk * head_dim),  # what the states before give
+    )
+    return 2 * batch * heads * sum(inner * outputs for inner, outputs in products if inner > 1)

@@ -78,6 +78,7 @@ def random(pick: Random) -> Values:
         "num_attention_heads": groups * per_group,
         "num_key_value_heads": groups,
         "attn_layer_period": attention,
+        # never without attention: transformers asks the cache for a length that only attention layers have
         "attn_layer_offset": pick.randint(0, min(attention, layers) - 1),
         "expert_layer_period": expert,
         "expert_layer_offset": pick.randint(0, expert - 1),
