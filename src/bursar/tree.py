@@ -5,7 +5,7 @@ Every line of a `Block` names the tensor it makes, the operator that makes it, a
     {"attn.q": Linear("attn.norm", h, a * d, parallel="column"), …, "attn.core": Attention("attn.q", "attn.k", "attn.v", …)}
 
 An operator answers what it costs: `shapes` (parameters), `flops`, the `width` of the tensor it makes, the elements it
-`moved`. Which tensors an implementation keeps for backward is said in `kernels.py`, by wire name, so that a tensor kept by
+`moved`. Which tensors an implementation keeps for backward is said in `kernels/`, by wire name, so that a tensor kept by
 three operators is counted once. Counts are elements here; only `precision.py` knows bytes.
 """
 
@@ -36,7 +36,7 @@ class Op:
     copies: Dim = field(default=1, kw_only=True)
     source: bool = field(default=False, kw_only=True)  # works on the tokens that cross-attention looks at
 
-    slot: ClassVar[str]  # which implementations of `kernels.py` it has
+    slot: ClassVar[str]  # which implementations of `kernels/` it has
     follows: ClassVar[tuple[str, ...]]  # sizes that shrink with what it reads where tensor parallelism cuts that
     wires: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[str] = "elementwise"  # what its FLOPs are reported under
