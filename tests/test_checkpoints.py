@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from pathlib import Path
 from random import Random
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -288,3 +290,25 @@ def test_flipped_bytes_are_read_or_refused(name: str, raw: bytes, tmp_path: Path
             assert "\n" not in str(refusal)
         else:
             assert found.bytes <= len(raw)
+
+
+def test_a_hub_checkpoint_is_read_by_its_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's answer, in the form of huggingface_hub 1 and 2, becomes the tensors of a checkpoint."""
+    info = SimpleNamespace(shape=[3, 4], dtype="BF16", data_offsets=(8, 32))
+    answer = SimpleNamespace(files_metadata={"model.safetensors": SimpleNamespace(tensors={"model.norm.weight": info})})
+    client = ModuleType("huggingface_hub")
+    client.get_safetensors_metadata = lambda model: answer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    found = checkpoints.read("org/name")
+    assert (found.total, found.bytes, list(found.tensors)) == (3 * 4, 32 - 8, ["model.norm.weight"])
+
+
+def test_a_hub_that_cannot_be_reached_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(model: str) -> None:
+        raise OSError("no route\nto host")
+
+    client = ModuleType("huggingface_hub")
+    client.get_safetensors_metadata = unreachable  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    with pytest.raises(ConfigError, match="cannot read the headers of org/name: no route"):
+        checkpoints.read("org/name")

@@ -258,3 +258,38 @@ def test_the_catalog_has_what_the_contract_names() -> None:
         "trainium-2 ascend-910b ascend-910c"
     )
     assert set(named.split()) <= set(devices.names())
+
+
+@pytest.mark.parametrize("model", ["llama-3-8b", "deepseek-v3", "gemma3-27b-full", "jamba-v0.1", "t5-base", "qwen3-next-80b-a3b"])
+def test_groups_and_layers_add_up(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "params", model)
+    assert sum(found["groups"].values()) == found["total"]
+    assert found["groups"].get("head", 0) == found["head"]
+    if model not in ("gemma3-27b-full", "t5-base"):  # a tower's positions, a table of distances: embeddings that are no input table
+        assert found["groups"]["embedding"] == found["embedding"]
+    trunk = sum(value for path, value in found["components"].items() if path.startswith("layers."))
+    assert sum(layer["count"] * layer["params"] for layer in found["layers"]) == trunk
+
+
+def test_the_groups_of_deepseek_v3(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = answer(capsys, "params", "deepseek-v3", "--mtp")["groups"]
+    assert groups["experts"] == 58 * 256 * 3 * 7168 * 2048  # layers, experts, products of an expert
+    assert groups["shared_experts"] == 58 * 3 * 7168 * 2048
+    assert groups["router"] == 58 * (256 * 7168 + 256)  # scores and correction biases
+    assert groups["mtp"] == 11_610_068_224
+
+
+def test_a_decoding_step_looks_back_on_its_past(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "flops", "llama-3-8b", "--seq", "1", "--past", "8191", "--mask", "causal")
+    products = 8_030_261_248 - 525_336_576 - 65 * 4096  # parameters less the look-up table and the norms
+    assert found["forward"] == 2 * products + 32 * 2 * 2 * 8192 * 4096  # and scores and values over 8,192 keys
+
+
+def test_prefill_and_decoding_are_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Causal pairs of a prompt and of the tokens after it are those of the whole, windows included."""
+    for model in ("mistral-7b-v0.1", "gemma2-9b"):
+        parts = [
+            answer(capsys, "flops", model, "--seq", seq, "--past", past, "--mask", "causal")["by_kind"]["attention"]
+            for seq, past in (("5000", "0"), ("3192", "5000"), ("8192", "0"))
+        ]
+        assert parts[0] + parts[1] == parts[2]

@@ -47,6 +47,7 @@ GGML = {
 }  # fmt: skip
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF value type → bytes
 STRING, ARRAY = 8, 9
+HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 
 
@@ -91,6 +92,8 @@ class Reconciled(NamedTuple):
 def read(place: str) -> Checkpoint:
     """The tensors of a file, of a folder's files, or of the shards that an index names."""
     if "\0" in place or len(place) > 4096 or not Path(place).exists():
+        if HUB_ID.fullmatch(place):
+            return _hub(place)
         raise ConfigError(f"no checkpoint {shown(place)}", field="checkpoint", value=place, valid=VALID)
     files = list(_files(Path(place)))
     tensors: dict[str, Tensor] = {}
@@ -104,6 +107,27 @@ def read(place: str) -> Checkpoint:
         if absent := [name for name in _index(index) if name not in tensors]:
             raise _bad(index, f"tensor {shown(absent[0])} is in no shard")
     return Checkpoint(tensors, files[0].suffix == ".gguf")
+
+
+def _hub(model: str) -> Checkpoint:
+    """The safetensors headers of a model on the Hub, which its client reads by range requests; no weights are fetched."""
+    try:
+        from huggingface_hub import get_safetensors_metadata
+    except ImportError:
+        raise ConfigError(
+            f"{model} is no file, and the Hub client is not installed", valid=f"{VALID}; pip install 'bursar[hub]'"
+        ) from None
+    try:
+        headers = get_safetensors_metadata(model).files_metadata.values()
+    except Exception as error:  # whatever the client raises: no network, no such model, no safetensors
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ConfigError(f"cannot read the headers of {model}: {reason}", field="checkpoint", value=model, valid=VALID) from None
+    tensors = {
+        name: Tensor(tuple(info.shape), info.dtype, info.data_offsets[1] - info.data_offsets[0])
+        for header in headers
+        for name, info in header.tensors.items()
+    }
+    return Checkpoint(tensors)
 
 
 def _bad(file: Path, problem: str) -> ConfigError:

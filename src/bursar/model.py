@@ -23,9 +23,18 @@ from bursar.plan import Plan
 from bursar.precision import bits_of, bytes_of, size
 from bursar.step import Step
 from bursar.training import Training
-from bursar.tree import Architecture
+from bursar.tree import Architecture, Line
 
 ONE_TOKEN = Step(1, 1)
+
+
+class LayerParameters(NamedTuple):
+    """Layers of one kind: how many, the index of the first, and the parameters of one."""
+
+    kind: str
+    count: Dim
+    first: Dim
+    params: Dim
 
 
 class Parameters(NamedTuple):
@@ -36,6 +45,8 @@ class Parameters(NamedTuple):
     embedding: Dim
     head: Dim
     components: dict[str, Dim]
+    groups: dict[str, Dim]  # embedding, attention, mlp, norm, router, experts, shared_experts, head, and towers and modules by name
+    layers: tuple[LayerParameters, ...]
 
 
 class Flops(NamedTuple):
@@ -126,7 +137,8 @@ class Model:
         idle = sum([times * line.op.idle_weights() for times, line in tree.walk(ONE_TOKEN) if isinstance(line.op, Experts)])
         by_op = book.by("op")
         tables = sum([by_op.get(kind.__name__, 0) for kind in (Embedding, PositionEmbedding)])
-        return Parameters(book.total(), book.total() - idle, tables, by_op.get(Head.__name__, 0), components)
+        head = by_op.get(Head.__name__, 0)
+        return Parameters(book.total(), book.total() - idle, tables, head, components, _groups(tree), _layers(tree))
 
     def step(
         self, seq: int | None = None, batch: int = 1, mask: str = "full", *, past: int = 0, images: int = 0, words: bool = False
@@ -150,9 +162,13 @@ class Model:
         """A sequence length, by default the trained one up to 8192."""
         return seq or min(self.architecture.context or 8192, 8192)
 
-    def flops(self, seq: int | None = None, batch: int = 1, mask: str = "full", *, images: int = 0, words: bool = False) -> Flops:
-        """Model FLOPs of a batch of sequences, with `images` pictures in each where the model has a vision tower."""
-        book = ledger.of_model(self._tree(words), self.step(seq, batch, mask, images=images, words=words)).where(quantity="flops")
+    def flops(
+        self, seq: int | None = None, batch: int = 1, mask: str = "full", *, past: int = 0, images: int = 0, words: bool = False
+    ) -> Flops:
+        """Model FLOPs of a batch of sequences after `past` tokens in the cache, with `images` pictures in each where the model has
+        a vision tower. A decoding step is one token after `past`."""
+        step = self.step(seq, batch, mask, past=past, images=images, words=words)
+        book = ledger.of_model(self._tree(words), step).where(quantity="flops")
         forward = book.where(phase="forward")
         return Flops(forward.total(), book.total() - forward.total(), forward.by("kind"))
 
@@ -173,6 +189,40 @@ class Model:
         """What autograd keeps for one micro-batch of a plan (without pipeline stages) on one rank."""
         training = Training(self.architecture, plan or Plan(), length=self.length(seq), mask=mask)
         return _activations(training)
+
+
+def _groups(tree: Architecture) -> dict[str, Dim]:
+    """Parameters by what they are for; what stands beside the trunk is a group of its own."""
+    groups: dict[str, Dim] = {}
+    for prefix, times, block in tree.parts():
+        beside = "" if prefix.startswith("layers.") else prefix.split(".")[0].rstrip("0123456789")
+        for line in block.walk(ONE_TOKEN):
+            if line.op.shapes():
+                group = beside or _group(line)
+                groups[group] = groups.get(group, 0) + times * line.weights
+    return groups
+
+
+GROUPS = {"embedding": "embedding", "logits": "head", "router": "router"}
+WIRES = {"attn": "attention", "shared": "shared_experts"}
+
+
+def _group(line: Line) -> str:
+    if line.op.slot == "norm":
+        return "norm"
+    wire = line.path.split(".")[0]
+    return GROUPS.get(line.op.kind) or ("experts" if line.nested else WIRES.get(wire, wire))
+
+
+def _layers(tree: Architecture) -> tuple[LayerParameters, ...]:
+    """The layers of the trunk by kind, in order of first appearance."""
+    found: dict[int, LayerParameters] = {}
+    first: Dim = 0
+    for run in tree.trunk:
+        known = found.get(id(run.block), LayerParameters(run.block.kind, 0, first, sum(run.block.parameters)))
+        found[id(run.block)] = known._replace(count=known.count + run.times)
+        first = first + run.times
+    return tuple(found.values())
 
 
 def _with_dropout(values: dict[str, Any], p: float) -> dict[str, Any]:

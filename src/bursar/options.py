@@ -40,6 +40,10 @@ def length(text: str | int) -> int:
     return count(text, high=10**8, kilo=1024)
 
 
+def past(text: str | int) -> int:
+    return count(text, low=0, high=10**8, kilo=1024)
+
+
 def degree(text: str | int) -> int:
     return count(text, high=10**6)
 
@@ -100,6 +104,14 @@ def _table(*options: Option) -> Mapping[str, Option]:
 OPTIONS: Mapping[str, Option] = _table(
     Option(
         "seq", length, None, (), "tokens of a sequence (8k = 8192); default: the trained length up to 8192", "序列长度（8k = 8192）"
+    ),
+    Option(
+        "past",
+        past,
+        0,
+        (),
+        "tokens in the cache before these; a decoding step is --seq 1 --past N",
+        "缓存中已有的词元数；解码一步为 --seq 1 --past N",
     ),
     Option("batch", degree, 1, (), "sequences", "序列数"),
     Option("micro_batch", degree, 1, (), "sequences per device and pass", "每设备每次前向的序列数（微批量）"),

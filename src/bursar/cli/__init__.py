@@ -32,7 +32,7 @@ class Verb(NamedTuple):
 
 VERBS: Mapping[str, Verb] = {
     "params": Verb(True, (*READ, "checkpoint"), "bursar params deepseek-v3 --mtp"),
-    "flops": Verb(True, ("seq", "batch", "mask", *READ), "bursar flops llama-3-8b --seq 8k --mask causal"),
+    "flops": Verb(True, ("seq", "past", "batch", "mask", *READ), "bursar flops llama-3-8b --seq 8k --mask causal"),
     "kv": Verb(True, ("seq", "batch", "kv_dtype", "as_family"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
     "activations": Verb(
         True, ("seq", "micro_batch", *TENSORS, *DEGREES, *READ), "bursar activations gpt3-175b --kernels textbook --tp 8 --sp"

@@ -55,6 +55,8 @@ def params(options: Options) -> Payload:
         "active": found.active,
         "embedding": found.embedding,
         "head": found.head,
+        "groups": found.groups,
+        "layers": [layer._asdict() for layer in found.layers],
         "components": found.components,
         "source": model.published.source,
         "published": model.published.figures,
@@ -85,12 +87,13 @@ def _checkpoint(model: Model, options: Options) -> Payload:
 def flops(options: Options) -> Payload:
     """Model FLOPs of a batch: forward, backward, training, per token and by kind."""
     model = _model(options)
-    step = model.step(options["seq"], options["batch"], options["mask"])
-    found = model.flops(step.queries, options["batch"], options["mask"])
+    step = model.step(options["seq"], options["batch"], options["mask"], past=options["past"])
+    found = model.flops(step.queries, options["batch"], options["mask"], past=options["past"])
     return {
         "model": model.name,
         "seq": step.queries,
         "batch": options["batch"],
+        "past": options["past"],
         "forward": found.forward,
         "backward": found.backward,
         "train": found.train,
