@@ -324,10 +324,11 @@ class Architecture:
 
 
 def _run_name(trunk: tuple[Repeat, ...], index: int) -> str:
-    """`dense` for the first run of its kind; a kind that comes back in another run gets a number."""
+    """`dense` for all runs of one block; another block of the same kind gets a number."""
     kind = trunk[index].block.kind
-    before = sum(1 for run in trunk[:index] if run.block.kind == kind)
-    return f"{kind}{before + 1}" if before else kind
+    alike = list(dict.fromkeys(id(run.block) for run in trunk if run.block.kind == kind))
+    place = alike.index(id(trunk[index].block))
+    return f"{kind}{place + 1}" if place else kind
 
 
 def dims_of(op: Op) -> dict[str, Any]:
