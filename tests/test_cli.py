@@ -14,7 +14,8 @@ import pytest
 from bursar import catalog, devices
 from bursar.cli import VERBS, main
 from bursar.options import OPTIONS
-from bursar.report.words import WORDS
+from bursar.options import TABLES as OPTION_TABLES
+from bursar.report.words import TOPICS, WORDS
 
 CLUSTER = ["--device", "h100-sxm", "--devices", "64", "--tp", "8", "--sp", "--pp", "4", "--zero", "1", "--seq", "8k"]
 SEARCH = ["--device", "h100-sxm", "--devices", "64", "--seq", "8192", "--global-batch-tokens", "4M", "--tokens", "15T"]
@@ -83,6 +84,8 @@ def test_every_report_draws_in_both_languages(verb: str, lang: str, capsys: pyte
 
 def test_every_word_and_option_has_both_languages() -> None:
     assert all(words.en and words.zh for words in WORDS.values())
+    assert len(WORDS) == sum(len(topic) for topic in TOPICS)  # no key twice
+    assert len(OPTIONS) == sum(len(table) for table in OPTION_TABLES)
     assert all(option.meaning and option.meaning_zh for option in OPTIONS.values())
 
 

@@ -42,6 +42,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "jobs",
         "planner",
         "scaling",
+        "theory",
+        "explain",
+        "register",
+        "calibrate",
+        "launch",
+        "sweep",
     ),
     ("__init__", "report", "measure", "web", "cli", "__main__"),
 )
@@ -51,7 +57,7 @@ HOME = Path(bursar.__file__).parent
 FILES = {".".join(file.relative_to(HOME).with_suffix("").parts): file for file in sorted(HOME.rglob("*.py"))}
 ARRAYS_AND_SYMBOLS = ("numpy", "sympy")
 # the search reads blocks of plans, a report prints formulas, a fit reads runs
-AT_HOME_WITH_ARRAYS = ("planner", "report", "scaling")
+AT_HOME_WITH_ARRAYS = ("planner", "report", "scaling", "theory", "explain", "measure", "calibrate")
 
 
 def room(name: str) -> str:

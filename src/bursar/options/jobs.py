@@ -1,58 +1,15 @@
-"""Job options: one table, from which the command line, the Python call, a link's query string and a form are made.
-
-Names are those of the command line without dashes. A value that does not fit is refused with what would be valid.
-"""
+"""Options of a job: the workload, the plan, the cluster, the run."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
 from bursar import adapters, recompute
-from bursar.errors import PlanError, shown
 from bursar.kernels import PROFILES
 from bursar.optimizers import OPTIMIZERS, UPDATES
+from bursar.options.option import Option, count, degree, layers, length, money, past, probability, rank
 from bursar.parallel import context, data, offload
 from bursar.parallel.schedules import SCHEDULES
 from bursar.plan import GATHERED, GRAD_BUFFERS
 from bursar.precision import CACHES, GRADIENTS, RECIPES, STATES
-
-MAX_COUNT = 10**18
-_NUMBER = re.compile(r"(\d+(?:_\d+)*(?:\.\d+)?(?:[eE]\+?\d{1,2})?)\s*([kKmMbBgGtT]?)")
-_POWERS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
-
-
-def count(text: str | int, *, low: int = 1, high: int = MAX_COUNT, kilo: int = 1000) -> int:
-    """A whole number with a suffix: 15T, 70B, 4M are powers of ten; `kilo` is 1024 for lengths (8k = 8192)."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        value: float | int = text
-    else:
-        match = _NUMBER.fullmatch(str(text).strip())
-        if not match:
-            raise ValueError(f"a whole number from {low:,} to {high:,}, with k, M, B or T if you like")
-        digits, suffix = match[1].replace("_", ""), match[2].lower()
-        factor = kilo if suffix == "k" else _POWERS[suffix]
-        value = int(digits) * factor if digits.isdigit() else float(digits) * factor
-    if value != int(value) or not low <= value <= high:
-        raise ValueError(f"a whole number from {low:,} to {high:,}")
-    return int(value)
-
-
-def length(text: str | int) -> int:
-    return count(text, high=10**8, kilo=1024)
-
-
-def past(text: str | int) -> int:
-    return count(text, low=0, high=10**8, kilo=1024)
-
-
-def degree(text: str | int) -> int:
-    return count(text, high=10**6)
-
-
-def rank(text: str | int) -> int:
-    return count(text, low=0, high=10**6)
 
 
 def recomputation(text: str) -> str:
@@ -60,78 +17,12 @@ def recomputation(text: str) -> str:
     return str(text)
 
 
-def money(text: str | float) -> float:
-    return _real(text, "a price of zero or more", lambda value: 0 <= value < 1e6)
-
-
-def positive(text: str | float) -> float:
-    return _real(text, "a number above zero, such as 1e24", lambda value: 0 < value < 1e60)
-
-
-def probability(text: str | float) -> float:
-    return _real(text, "a number from 0 to below 1", lambda value: 0 <= value < 1)
-
-
-def layers(text: str | tuple[int, ...] | list[int]) -> tuple[int, ...]:
-    """Counts of layers: 10,11,11,8."""
-    parts = text.split(",") if isinstance(text, str) else text
-    try:
-        return tuple([count(part if isinstance(part, int) else part.strip(), low=0, high=10**6) for part in parts])
-    except (AttributeError, TypeError, ValueError):
-        raise ValueError("whole numbers of layers, such as 10,11,11,8") from None
-
-
 def offloaded(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """What is offloaded: optimizer,parameters,activations."""
     return offload.read(text)
 
 
-def _real(text: str | float, valid: str, fits: Callable[[float], bool]) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(valid) from None
-    if not fits(value):
-        raise ValueError(valid)
-    return value
-
-
-class Option(NamedTuple):
-    """An option: its name, how its text is read (None for a switch), its default, its valid words, and its meaning."""
-
-    name: str
-    read: Callable[[str], Any] | None
-    default: Any
-    valid: tuple[str, ...]
-    meaning: str
-    meaning_zh: str
-
-    def value(self, given: Any) -> Any:
-        """The value of what was given, refused if it does not fit."""
-        if given is None:
-            return self.default
-        if self.valid:
-            word = str(given).split(",")[0] if self.name == "kernels" else str(given)
-            if word not in self.valid:
-                raise PlanError(f"{self.name}={_as_given(given)}", field=self.name, value=given, valid=self.valid)
-            return str(given)
-        if self.read is None:
-            return bool(given)
-        try:
-            return self.read(given)
-        except ValueError as error:
-            raise PlanError(f"{self.name}={_as_given(given)}", field=self.name, value=given, valid=str(error)) from None
-
-
-def _as_given(given: Any) -> str:
-    return shown(given) if len(str(given)) > 40 or not str(given).isprintable() else str(given)
-
-
-def _table(*options: Option) -> Mapping[str, Option]:
-    return {option.name: option for option in options}
-
-
-OPTIONS: Mapping[str, Option] = _table(
+ROWS: tuple[Option, ...] = (
     Option(
         "seq", length, None, (), "tokens of a sequence (8k = 8192); default: the trained length up to 8192", "序列长度（8k = 8192）"
     ),
@@ -264,41 +155,5 @@ OPTIONS: Mapping[str, Option] = _table(
     Option(
         "what_if", None, False, (), "peak and step time with one option changed, for each", "逐项改变一个选项后的峰值与每步用时"
     ),
-    Option("law", str, None, (), "scaling law (bursar scaling laws)", "缩放定律（见 bursar scaling laws）"),
-    Option("params", count, None, (), "parameters, by the law's counting rule", "参数量，按该定律的计数规则"),
-    Option("flops", positive, None, (), "compute of a training run in FLOP", "训练计算量（FLOP）"),
-    Option("budget", positive, None, (), "compute to spend, in FLOP", "计算预算（FLOP）"),
-    Option("usd", positive, None, (), "money to spend, in US dollars", "资金预算（美元）"),
-    Option("days", positive, None, (), "days that the run may take", "训练可用天数"),
-    Option("loss", positive, None, (), "loss to reach, in the law's unit", "目标损失，按该定律的单位"),
-    Option("unique_tokens", count, None, (), "different tokens that there are; more are repeats", "不重复的词元数"),
-    Option("inference_tokens", count, None, (), "tokens that the model will read and write in use", "推理阶段的总词元数"),
-    Option("experts", degree, None, (), "routed experts; in a law's terms, for one that a token uses", "路由专家数"),
-    Option(
-        "granularity",
-        degree,
-        None,
-        (),
-        "experts that make a dense layer's width, so many of which a token uses",
-        "专家粒度：合为一个稠密层宽度、每词元使用的专家数",
-    ),
-    Option("bits", positive, None, (), "bits of weights, activations and cache", "权重、激活与缓存的位数"),
-    Option("width_ratio", positive, None, (), "width over that of a tuned small model", "宽度与已调优小模型宽度之比"),
-    Option("form", str, "additive", (), "what is fitted: additive, besiroglu, approach-1, approach-2 or approach-3", "拟合形式"),
-    Option("resamples", rank, 200, (), "resampled sets of rows that intervals come from", "自助法重采样次数"),
-    Option("delta", positive, 1e-3, (), "residual of ln L beyond which Huber's loss is linear", "Huber 损失转为线性的残差"),
-    Option("derivation", str, None, (), "frontier, hoffmann or kaplan; default: all", "推导名称，默认全部"),
-    Option("family", str, None, (), "family of a new model: llama, qwen3, mixtral, qwen3_moe", "新模型的系列"),
-    Option("vocab", degree, None, (), "vocabulary of a new model; default: the family's, or smaller", "新模型的词表大小"),
     Option("lang", None, "en", ("en", "zh"), "language of reports", "报告语言"),
 )
-
-
-def values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every given option read and checked; None stands for its default."""
-    return {name: OPTIONS[name].value(value) for name, value in given.items()}
-
-
-def switch(option: Option) -> bool:
-    """Whether an option is given without a value."""
-    return option.read is None and not option.valid

@@ -1,0 +1,17 @@
+"""Every word and sentence of the reports, once, in English and Simplified Chinese: a file for each topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bursar.report.words import jobs, scaling
+from bursar.report.words.words import Words
+
+TOPICS: tuple[Mapping[str, Words], ...] = (jobs.WORDS, scaling.WORDS)
+WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
+
+
+def say(key: str, lang: str, **facts: object) -> str:
+    """A word or a sentence in a language, with its facts put in."""
+    words = WORDS[key]
+    return (words.zh if lang == "zh" else words.en).format(**facts)
