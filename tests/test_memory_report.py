@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,8 @@ import pytest
 
 from bursar import Plan, Training, device, load, whatif
 from bursar.cli import main
-from bursar.report import chart
+from bursar.report import chart, plot
+from bursar.report.words import say
 
 PARTS = tuple(chart.PARTS)
 PIPELINE = ["llama-3-70b", "--device", "h100", "--devices", "64", "--tp", "8", "--sp", "--pp", "4", "--seq", "8k"]
@@ -63,12 +65,20 @@ def test_lazy_gradients_are_not_there_at_the_loss(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_picture(lang: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its words are in the file: of every part that the first stage has, which is all but logits."""
     file = tmp_path / "step.svg"
     assert main(["memory", *PIPELINE, "--chart", str(file), "--lang", lang]) == 0
-    tree = ElementTree.fromstring(file.read_text(encoding="utf-8"))
-    layers = [node for node in tree.iter() if node.get("fill") in chart.PARTS.values() and node.tag.endswith("path")]
-    assert len(layers) == len(chart.PARTS) - 1  # the first stage has no logits
+    words = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(file.read_text(encoding="utf-8")).iter()}
+    assert {say(part, lang).rstrip("*") for part in PARTS} - words == {say("logits", lang)}
     assert "█" in capsys.readouterr().out
+
+
+def test_a_picture_shows_the_ledger_s_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each part lies on the parts below it, and the highest one ends at the total, at every moment."""
+    rows = answer(capsys, *PIPELINE, "--timeline")["timeline"]
+    stack = [mark for mark in chart.panel(rows, "", "en").marks if isinstance(mark, plot.Steps)]
+    assert all(upper.low == lower.high for lower, upper in pairwise(stack))
+    assert stack[-1].high == pytest.approx([row["total"] / 2**30 for row in rows])
 
 
 def test_a_picture_of_another_kind_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +89,7 @@ def test_a_picture_of_another_kind_is_refused(capsys: pytest.CaptureFixture[str]
 def test_a_png_without_its_library_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["memory", "llama-3-8b", "--chart", str(tmp_path / "step.png")]) == 2
     assert "bursar[plot]" in capsys.readouterr().err
 

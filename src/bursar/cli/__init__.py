@@ -43,7 +43,7 @@ def _command(name: str, verb: Verb) -> click.Command:
     answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module(verb.answers), name)
 
     def run(as_json: bool, **given: Any) -> None:
-        named = {name: given.pop(name) for name in names}
+        named = {str(argument.name): given.pop(str(argument.name)) for argument in arguments}
         options = values(given)
         payload = answer({**options, **named})
         if as_json:
@@ -51,13 +51,17 @@ def _command(name: str, verb: Verb) -> click.Command:
         else:
             import_module(verb.report).show(name, payload, options["lang"])
 
-    wanted = "model" if verb.model else verb.argument
-    names = [wanted.strip("[]")] if wanted else []
-    arguments: list[click.Parameter] = [click.Argument(names, required=not wanted.startswith("["))] if names else []
+    arguments = [_argument(word) for word in (*verb.argument.split(), *(["model"] if verb.model else []))]
     table = [_option(OPTIONS[option]) for option in (*verb.options, "lang")]
     json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
     text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
     return click.Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
+
+
+def _argument(word: str) -> click.Argument:
+    """An argument as the table writes it: "[name]" may be left out, of "name..." there may be several."""
+    name = word.strip("[]").removesuffix("...")
+    return click.Argument([name], required=not word.startswith("["), nargs=-1 if "..." in word else 1)
 
 
 def _option(option: Option) -> click.Option:

@@ -113,9 +113,9 @@ def _outliers(measured: Any, found: Study) -> list[Payload]:
 def _chart(measured: Any, found: Study, options: Options) -> Payload:
     if not options["chart"]:
         return {}
-    from bursar.report import chart, isoflops
+    from bursar.report import isoflops, plot
 
-    chart.write(options["chart"], isoflops.svg(measured, found, options["lang"]))
+    plot.write(options["chart"], isoflops.panels(measured, found, options["lang"]))
     return {"chart": options["chart"]}
 
 

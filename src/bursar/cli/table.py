@@ -46,8 +46,9 @@ HOST = ("offload",)
 
 
 class Verb(NamedTuple):
-    """A verb: whether it takes a MODEL, its options, an example for its help, another argument ("[model]" where it may be left
-    out), where its answer and its report are, and the verbs of a group."""
+    """A verb: whether it takes a MODEL, its options, an example for its help, its arguments before the MODEL (words with spaces
+    between them: "[model]" may be left out, of "sizes..." there may be several), where its answer and its report are, and the verbs
+    of a group."""
 
     model: bool
     options: tuple[str, ...]

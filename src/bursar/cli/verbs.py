@@ -264,10 +264,10 @@ def _timeline(training: Training, options: Options, capacity: int | None) -> Pay
         for row in timeline.shown(training, worst)
     ]
     if options.get("chart"):
-        from bursar.report import chart
+        from bursar.report import chart, plot
 
         title = f"{options['model']}, stage {worst}"
-        chart.write(options["chart"], chart.svg(rows, title, options["lang"], capacity))
+        plot.write(options["chart"], [chart.panel(rows, title, options["lang"], capacity)])
     return {"timeline_stage": worst, "timeline": rows, **({"chart": options["chart"]} if options.get("chart") else {})}
 
 

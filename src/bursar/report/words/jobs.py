@@ -18,6 +18,7 @@ WORDS: Mapping[str, Words] = {
     "communication": Words("comm.", "通信"),
     "runtime": Words("run*", "运行时*"),
     "peak": Words("peak", "峰值"),
+    "moment": Words("moment of the step", "步内时刻"),
     "host": Words("host", "主机"),
     # time
     "forward": Words("forward", "前向传播"),

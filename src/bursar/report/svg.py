@@ -1,0 +1,1 @@
+"""Pictures are panels of marks: see `report/plot.py`."""
