@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "offloading",
         "training",
         "timeline",
+        "diagram",
         "whatif",
         "model",
         "options",

@@ -39,6 +39,9 @@ class Device:
         return self.peaks[dtype]
 
 
+LATE = ("hopper", "blackwell", "blackwell-ultra")  # tables of devices of compute capability 9 or more
+
+
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
     """The devices of the catalog."""
@@ -72,13 +75,23 @@ def _read(name: str) -> Device:
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device achieves: fractions of its peaks and bandwidths, lengths and times."""
+    """What a device achieves: fractions of its peaks and bandwidths, lengths and times.
+
+    `fp8` and `fp4` are over the rate of 16-bit products, `grouped` over that of dense ones, `attention_backward` over the forward
+    pass; `permute` and `loss` are fractions of the memory's bandwidth for rows that are gathered and for logits.
+    """
 
     matmul: Fact
+    fp8: Fact
+    fp4: Fact
     grouped: Fact
     attention: Fact
     attention_length: Fact
+    attention_head: Fact
+    attention_backward: Fact
     memory: Fact
+    permute: Fact
+    loss: Fact
     overhead: Fact
     link: Fact
     link_latency: Fact
@@ -94,6 +107,12 @@ def rates(device_id: str) -> Rates:
     return Rates(**{key: value for key, value in found.items() if key != "devices"})
 
 
+def casts(recipe: str) -> Fact:
+    """How often a quantised recipe reads an operand to cast it."""
+    found: Fact = _rate_tables()["casts"][recipe]
+    return found
+
+
 def band() -> tuple[Fact, Fact]:
     """Measured over predicted step time without calibration: (fastest, slowest)."""
     found = _rate_tables()["band"]
@@ -104,7 +123,7 @@ def workspace_memory(device_id: str, *, engine: bool, deterministic: bool = Fals
     """Bytes that libraries of matrix products hold in PyTorch's allocator: cuBLAS for every thread that runs products, and
     Transformer Engine (`engine`). Deterministic runs fix the size of cuBLAS's."""
     found = _rate_tables()["workspace"]
-    late = any(device_id in _rate_tables()[table]["devices"] for table in ("hopper", "blackwell"))
+    late = any(device_id in _rate_tables()[table]["devices"] for table in LATE)
     ending = "_hopper" if late else ""
     cublas = found["cublas_hopper" if late or deterministic else "cublas"].si * found["handles"].si
     return int(cublas + engine * found[f"transformer_engine{ending}"].si)
@@ -115,7 +134,7 @@ def workspace(device_id: str) -> tuple[int, int, int]:
     """Bytes of workspaces at the least, as usual and at the most: cuBLAS's of one handle; of all; those with cuBLASLt's and
     Transformer Engine's."""
     found = _rate_tables()["workspace"]
-    late = any(device_id in _rate_tables()[table]["devices"] for table in ("hopper", "blackwell"))
+    late = any(device_id in _rate_tables()[table]["devices"] for table in LATE)
     ending = "_hopper" if late else ""
     usual = workspace_memory(device_id, engine=False)
     lt = found[f"cublas_lt{ending}"].si * found["handles"].si

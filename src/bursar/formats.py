@@ -12,6 +12,7 @@ What the largest exponent means differs: IEEE 754 keeps it for infinity and NaN,
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -95,8 +96,7 @@ class Float:
 
     def decode(self, code: int) -> Value:
         """The value of a code."""
-        if not 0 <= code < self.codes:
-            raise PlanError(f"{code:#x} is no code of {self.name}", field="code", value=code, valid=f"0x0 to {self.codes - 1:#x}")
+        _check_code(self, code)
         sign, exponent, mantissa = self.fields(code)
         magnitude = (exponent << self.mantissa) | mantissa
         if self.special == "fnuz" and sign and not magnitude:
@@ -112,7 +112,8 @@ class Float:
         return Fraction(2) ** (exponent - self.bias) * (1 + mantissa * self.eps)
 
     def encode(self, value: Value, rounding: str = "nearest-even", *, saturate: bool = False) -> int:
-        """The code of a value. One beyond the largest number becomes infinity or NaN, or the largest number with `saturate`."""
+        """The code of a value. One beyond the largest number becomes infinity or NaN, or the largest number with `saturate` and
+        where the rounding is inwards."""
         if isinstance(value, float) and not math.isfinite(value):
             return self._beyond(math.copysign(1, value) < 0, nan=math.isnan(value), saturate=saturate)
         exact = Fraction(value)
@@ -121,15 +122,18 @@ class Float:
             raise PlanError(
                 f"{value} is below zero, and {self.name} has no sign", field="value", value=value, valid="a positive number"
             )
-        code = self._nearest(abs(exact), _one_sided(rounding, negative))
+        towards = _one_sided(rounding, negative)
+        code = self._nearest(abs(exact), towards)
         if code > self._last:
-            return self._beyond(negative, nan=False, saturate=saturate)
+            return self._beyond(negative, nan=False, saturate=saturate or towards == "toward-zero")
         if self.special == "fnuz" and code == 0:
             return 0
         return (negative << (self.bits - 1)) | code
 
     def _beyond(self, negative: bool, *, nan: bool, saturate: bool) -> int:
         """The code of what is no finite number here."""
+        if nan and self.special == "none":
+            raise PlanError(f"{self.name} has no NaN", field="value", value=math.nan, valid="a number")
         sign = negative << (self.bits - 1)
         if (saturate and not nan) or self.special == "none":
             return sign | self._last
@@ -164,6 +168,10 @@ class Integer:
     source: str
 
     @property
+    def codes(self) -> int:
+        return 1 << self.bits
+
+    @property
     def max(self) -> Fraction:
         return Fraction((1 << (self.bits - 1)) - 1)
 
@@ -172,22 +180,25 @@ class Integer:
         return Fraction(-(1 << (self.bits - 1)))
 
     def decode(self, code: int) -> Value:
+        """The value of a code."""
+        _check_code(self, code)
         return Fraction(code - (1 << self.bits) if code >> (self.bits - 1) else code)
 
     def encode(self, value: Value, rounding: str = "nearest-even", *, saturate: bool = True) -> int:
-        exact = Fraction(value)
-        negative = exact < 0
-        steps = _rounded(abs(exact), _one_sided(rounding, negative))
-        held = min(max(-steps if negative else steps, int(self.min)), int(self.max))
+        """The code of a value; one out of range is that of the nearest end, whether asked to saturate or not."""
+        exact = _finite(self, value)
+        steps = _rounded(abs(exact), _one_sided(rounding, exact < 0))
+        held = min(max(-steps if exact < 0 else steps, int(self.min)), int(self.max))
         return held & ((1 << self.bits) - 1)
 
     def rounded(self, value: Value, rounding: str = "nearest-even", *, saturate: bool = True) -> Value:
+        """What is left of a value once it is stored."""
         return self.decode(self.encode(value, rounding))
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """A list of values, ascending; a code is the place in it. Nearest value, ties to the lower one."""
+    """A list of values, ascending; a code is the place in it. Ties go to the lower value, as in bitsandbytes."""
 
     name: str
     values: tuple[float, ...]
@@ -201,18 +212,49 @@ class Codebook:
     def max(self) -> Fraction:
         return Fraction(self.values[-1])
 
+    @property
+    def codes(self) -> int:
+        return len(self.values)
+
+    @property
+    def min(self) -> Fraction:
+        return Fraction(self.values[0])
+
     def decode(self, code: int) -> Value:
+        """The value of a code."""
+        _check_code(self, code)
         return Fraction(self.values[code])
 
     def encode(self, value: Value, rounding: str = "nearest-even", *, saturate: bool = True) -> int:
-        exact = Fraction(value)
-        return min(range(len(self.values)), key=lambda code: abs(Fraction(self.values[code]) - exact))
+        """The code of a value; one out of range is that of the nearest end, whether asked to saturate or not."""
+        exact = min(max(_finite(self, value), self.min), self.max)
+        above = bisect_left(self.values, exact)
+        if self.values[above] == exact:
+            return above
+        low, high = Fraction(self.values[above - 1]), Fraction(self.values[above])
+        towards = _one_sided(rounding, exact < 0)
+        if towards in ("toward-zero", "away"):
+            return above if (abs(high) > abs(low)) is (towards == "away") else above - 1
+        return above if high - exact < exact - low else above - 1
 
     def rounded(self, value: Value, rounding: str = "nearest-even", *, saturate: bool = True) -> Value:
-        return self.decode(self.encode(value))
+        """What is left of a value once it is stored."""
+        return self.decode(self.encode(value, rounding))
 
 
 Format: TypeAlias = Float | Integer | Codebook
+
+
+def _check_code(found: Format, code: int) -> None:
+    if not 0 <= code < found.codes:
+        raise PlanError(f"{code:#x} is no code of {found.name}", field="code", value=code, valid=f"0x0 to {found.codes - 1:#x}")
+
+
+def _finite(found: Format, value: Value) -> Fraction:
+    """A value that a format without infinities and NaN may hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(f"{value} has no code in {found.name}", field="value", value=value, valid="a finite number")
+    return Fraction(value)
 
 
 def _one_sided(rounding: str, negative: bool) -> str:
@@ -277,8 +319,21 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
 })  # fmt: skip
 
 
+# names of the same formats in NumPy, PyTorch and ml_dtypes, and in papers
+ALIASES: Mapping[str, str] = MappingProxyType({
+    "float64": "fp64", "double": "fp64", "float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16",
+    "e4m3": "fp8-e4m3", "float8-e4m3fn": "fp8-e4m3", "e5m2": "fp8-e5m2", "float8-e5m2": "fp8-e5m2",
+    "e4m3fnuz": "fp8-e4m3fnuz", "float8-e4m3fnuz": "fp8-e4m3fnuz", "e5m2fnuz": "fp8-e5m2fnuz", "float8-e5m2fnuz": "fp8-e5m2fnuz",
+    "fp8-e4m3-fnuz": "fp8-e4m3fnuz", "fp8-e5m2-fnuz": "fp8-e5m2fnuz",
+    "e2m3": "fp6-e2m3", "float6-e2m3fn": "fp6-e2m3", "e3m2": "fp6-e3m2", "float6-e3m2fn": "fp6-e3m2",
+    "e2m1": "fp4-e2m1", "fp4": "fp4-e2m1", "float4-e2m1fn": "fp4-e2m1", "ue8m0": "e8m0", "float8-e8m0fnu": "e8m0",
+})  # fmt: skip
+
+
 def named(name: str) -> Format:
-    """A number format by name."""
-    if name not in FORMATS:
+    """A number format by its name or one that libraries have for it."""
+    plain = name.lower().replace("_", "-")
+    found = ALIASES.get(plain, plain)
+    if found not in FORMATS:
         raise UnknownNameError("format", name, FORMATS)
-    return FORMATS[name]
+    return FORMATS[found]

@@ -26,9 +26,12 @@ from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import Passes
 from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
-from bursar.roofline import Roofline
+from bursar.roofline import HEAD, Roofline
 from bursar.step import Step
 from bursar.tree import Block, Line
+
+
+SLOW = ("experts", "loss")  # operators whose traffic has a rate of its own
 
 
 class Pace(NamedTuple):
@@ -157,15 +160,45 @@ def _operator(line: Line, kernel: Implementation, width: int | Fraction, roof: R
         scratch = kernel.scratch(op, step)
         moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
     if op.engine == "vector":
+        if op.slot in SLOW:
+            return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
         return roof.traffic(moved, width), 0 if op.still else roof.traffic(backward_moved, width)
     seen = step.as_causal if kernel.skips_masked else step
     inputs, weights = op.gradients(seen)
     gradients = inputs + weights if kernel.rerun is None else inputs + weights + kernel.rerun(op, seen)
-    engine = "grouped" if line.nested and op.engine == "matmul" else op.engine
-    length = op.span(step) if isinstance(op, HeadAttention) else step.queries
+    if op.engine == "attention":
+        return _attention(line, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
+    narrow = op.quantised and bool(roof.cast_bytes)
+    if line.nested:
+        there, back = _grouped(line, seen, gradients, moved, width, roof, narrow=narrow)
+    else:
+        there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
+        back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
+    if not narrow:
+        return there, back
+    return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
+
+
+def _grouped(
+    line: Line, seen: Step, gradients: Dim, moved: Dim, width: int | Fraction, roof: Roofline, *, narrow: bool
+) -> tuple[Dim, Dim]:
+    """Seconds of one product for every expert of a rank. Each is too short to hide its traffic behind the products of others: the
+    weights of all of them are read, and their gradients are written."""
+    op = line.op
+    everything = roof.traffic(moved + (line.instances - 1) * op.weights(), width)
+    forward = roof.compute(op.flops(seen), narrow=narrow, grouped=True) + everything
+    times = op.trainable + op.passes
+    return forward, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
+
+
+def _attention(line: Line, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline) -> tuple[Dim, Dim]:
+    """Seconds of an attention core, whose rate depends on the length and on the size of a head."""
+    op = line.op
+    length = op.span(line.step) if isinstance(op, HeadAttention) else line.step.queries
+    head = op.head_dim if isinstance(op, AttentionCore) else HEAD
     return (
-        at_least(roof.compute(engine, op.flops(seen), length), roof.traffic(moved, width)),
-        0 if op.still else at_least(roof.compute(engine, gradients, length), roof.traffic(backward_moved, width)),
+        at_least(roof.attend(op.flops(seen), length, head), moved),
+        0 if op.still else at_least(roof.attend(gradients, length, head, roof.attention_backward), backward),
     )
 
 

@@ -221,7 +221,7 @@ class Training:
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
         devices = self.plan.devices if isinstance(self.plan.devices, int) else None
-        roof = roofline(self.device, self.plan.recipe.compute)
+        roof = roofline(self.device, self.plan.recipe)
         return step_time.machine(roof, network(self.device, devices), self.plan)
 
     @cached_property

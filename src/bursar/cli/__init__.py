@@ -46,6 +46,8 @@ def _command(name: str, verb: Verb) -> click.Command:
         named = {str(argument.name): given.pop(str(argument.name)) for argument in arguments}
         options = values(given)
         payload = answer({**options, **named})
+        if verb.pictures and options["chart"]:
+            _draw(name, verb, payload, options)
         if as_json:
             click.echo(json.dumps(payload, ensure_ascii=False))
         else:
@@ -56,6 +58,14 @@ def _command(name: str, verb: Verb) -> click.Command:
     json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
     text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
     return click.Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
+
+
+def _draw(name: str, verb: Verb, payload: dict[str, Any], options: Mapping[str, Any]) -> None:
+    """A picture of an answer, into the file that was named."""
+    from bursar.report import plot
+
+    plot.write(options["chart"], import_module(verb.pictures).DRAW[name](payload, options["lang"]))
+    payload["chart"] = options["chart"]
 
 
 def _argument(word: str) -> click.Argument:

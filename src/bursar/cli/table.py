@@ -42,13 +42,14 @@ CLUSTER = ("device", "devices", "nodes")
 RUN = ("tokens", "price")
 READ = ("mtp", "as_family")
 MOMENTS = ("timeline", "chart", "what_if")
+PICTURES = "bursar.report.pictures"
 HOST = ("offload",)
 
 
 class Verb(NamedTuple):
     """A verb: whether it takes a MODEL, its options, an example for its help, its arguments before the MODEL (words with spaces
-    between them: "[model]" may be left out, of "sizes..." there may be several), where its answer and its report are, and the verbs
-    of a group."""
+    between them: "[model]" may be left out, of "sizes..." there may be several), where its answer, its report and its pictures
+    are, and the verbs of a group."""
 
     model: bool
     options: tuple[str, ...]
@@ -56,6 +57,7 @@ class Verb(NamedTuple):
     argument: str = ""
     answers: str = "bursar.cli.verbs"
     report: str = "bursar.report.tables"
+    pictures: str = ""
     verbs: Mapping[str, Verb] | None = None
 
 
@@ -84,21 +86,25 @@ SCALING: Mapping[str, Verb] = {
 
 
 VERBS: Mapping[str, Verb] = {
-    "params": Verb(True, (*TUNING, *READ, "checkpoint"), "bursar params deepseek-v3 --mtp"),
-    "flops": Verb(True, ("seq", "past", "batch", "mask", *TUNING, *READ), "bursar flops llama-3-8b --seq 8k --mask causal"),
+    "params": Verb(True, (*TUNING, *READ, "checkpoint", "chart"), "bursar params deepseek-v3 --mtp", pictures=PICTURES),
+    "flops": Verb(
+        True, ("seq", "past", "batch", "mask", *TUNING, *READ, "chart"), "bursar flops llama-3-8b --seq 8k --mask causal",
+        pictures=PICTURES,
+    ),
     "kv": Verb(True, ("seq", "batch", "kv_dtype", "as_family"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
     "activations": Verb(
-        True, ("seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *READ),
-        "bursar activations gpt3-175b --kernels textbook --tp 8 --sp",
+        True, ("seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *READ, "chart"),
+        "bursar activations gpt3-175b --kernels textbook --tp 8 --sp", pictures=PICTURES,
     ),
     "memory": Verb(
         True,
         ("seq", "micro_batch", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING, *DEGREES, *CLUSTER, *READ, *MOMENTS),
-        "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1",
+        "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1", pictures=PICTURES,
     ),
     "time": Verb(
-        True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *READ),
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *READ, "chart"),
         "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
+        pictures=PICTURES,
     ),
     "plan": Verb(
         True, ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED], *CLUSTER, *RUN, *READ),

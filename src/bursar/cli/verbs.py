@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bursar.devices import Device
     from bursar.model import Model
     from bursar.offloading import Hosted
+    from bursar.plan import Plan
     from bursar.planner import Candidate, Found, Space
     from bursar.training import Training
     from bursar.tree import Architecture
@@ -117,8 +118,18 @@ def flops(options: Options) -> Payload:
         "train_per_token": _per(found.train, step.tokens),
         "by_kind": found.by_kind,
         "convention": CONVENTION.format(mask=options["mask"]),
+        **_by_length(model, options),
         **_assumed(options),
     }
+
+
+def _by_length(model: Model, options: Options) -> Payload:
+    """Forward FLOPs of one sequence by kind, at lengths that double, for a picture of where the attention core takes over."""
+    if not options["chart"]:
+        return {}
+    longest = model.architecture.max_length or 2**18
+    lengths = [2**power for power in range(5, 19) if min(512, longest) <= 2**power <= longest]
+    return {"by_length": [{"seq": seq, "by_kind": model.flops(seq, 1, options["mask"]).by_kind} for seq in lengths]}
 
 
 def kv(options: Options) -> Payload:
@@ -165,7 +176,24 @@ def activations(options: Options) -> Payload:
             }
             for entry in found.entries
         ],
+        **_wiring(model, plan, length, options),
         **_assumed(options),
+    }
+
+
+def _wiring(model: Model, plan: Plan, length: int, options: Options) -> Payload:
+    """A layer of every kind, operator by operator, for a picture of it."""
+    if not options["chart"]:
+        return {}
+    from bursar import diagram
+    from bursar.training import Training
+
+    training = Training(model.architecture, plan, length=length, mask=options["mask"])
+    return {
+        "wiring": [
+            {"kind": kind, "lines": [{**node._asdict(), "kept": [item._asdict() for item in node.kept]} for node in nodes]}
+            for kind, nodes in diagram.layers(training).items()
+        ]
     }
 
 
@@ -206,7 +234,7 @@ def memory(options: Options) -> Payload:
         **_overheads(training, peak, capacity),
         **({"managed": training.managed()} if training.plan.states.paged else {}),
         "measured": "runtime is the sum of overheads, which are measured; every other part is exact tensors",
-        **_timeline(training, options, capacity),
+        **_timeline(training, options),
         **_what_if(training, options),
     }
 
@@ -244,8 +272,8 @@ def _places(training: Training) -> list[Payload]:
     return found
 
 
-def _timeline(training: Training, options: Options, capacity: int | None) -> Payload:
-    """The step of the worst stage, moment by moment; with `chart` also as a picture in a file."""
+def _timeline(training: Training, options: Options) -> Payload:
+    """The step of the worst stage, moment by moment."""
     if not (options.get("timeline") or options.get("chart")):
         return {}
     from bursar import timeline
@@ -263,12 +291,7 @@ def _timeline(training: Training, options: Options, capacity: int | None) -> Pay
         }
         for row in timeline.shown(training, worst)
     ]
-    if options.get("chart"):
-        from bursar.report import chart, plot
-
-        title = f"{options['model']}, stage {worst}"
-        plot.write(options["chart"], [chart.panel(rows, title, options["lang"], capacity)])
-    return {"timeline_stage": worst, "timeline": rows, **({"chart": options["chart"]} if options.get("chart") else {})}
+    return {"timeline_stage": worst, "timeline": rows}
 
 
 def _what_if(training: Training, options: Options) -> Payload:

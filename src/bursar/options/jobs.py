@@ -151,7 +151,7 @@ ROWS: tuple[Option, ...] = (
         "序列并行聚合的输入：反向传播时重新聚合，或保留",
     ),
     Option("timeline", None, False, (), "the worst stage's step, moment by moment", "最差流水线级的一步，逐时刻"),
-    Option("chart", str, None, (), "file for a picture of that timeline (.svg or .png)", "时间线图的文件（.svg 或 .png）"),
+    Option("chart", str, None, (), "file for a picture of the answer (.svg or .png)", "图片文件（.svg 或 .png）"),
     Option(
         "what_if", None, False, (), "peak and step time with one option changed, for each", "逐项改变一个选项后的峰值与每步用时"
     ),

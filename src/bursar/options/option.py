@@ -5,6 +5,7 @@ A value that does not fit is refused with what would be valid.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -58,6 +59,30 @@ def positive(text: str | float) -> float:
 
 def probability(text: str | float) -> float:
     return _real(text, "a number from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+def share(text: str | float) -> float:
+    return _real(text, "a number above 0 and up to 1", lambda value: 0 < value <= 1)
+
+
+def changes(text: str | tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
+    """Keys of a config.json with other values: vocab_size=51200,tie_word_embeddings=false. Values are JSON; else they are text."""
+    if not isinstance(text, str):
+        return text
+    found = tuple([_change(part) for part in text.split(",")])
+    if len({key for key, _ in found}) < len(found):
+        raise ValueError("every key once")
+    return found
+
+
+def _change(part: str) -> tuple[str, Any]:
+    key, equals, value = part.strip().partition("=")
+    if not (key.isidentifier() and equals and value and len(value) <= 60):
+        raise ValueError("keys of a config.json with values, such as vocab_size=51200")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def layers(text: str | tuple[int, ...] | list[int]) -> tuple[int, ...]:

@@ -122,8 +122,10 @@ class Box(NamedTuple):
         from matplotlib.patches import Rectangle
 
         corner = self.x - self.width / 2, self.y - self.height / 2
-        axes.add_patch(Rectangle(corner, self.width, self.height, facecolor=self.colour, edgecolor="#444444", linewidth=0.8))
-        axes.text(self.x, self.y, self.text, ha="center", va="center")
+        axes.add_patch(
+            Rectangle(corner, self.width, self.height, facecolor=self.colour, edgecolor="#444444", linewidth=0.8, zorder=3)
+        )
+        axes.text(self.x, self.y, self.text, ha="center", va="center", fontsize=7.5, zorder=4)
 
 
 class Arrow(NamedTuple):
@@ -136,7 +138,7 @@ class Arrow(NamedTuple):
 
     def draw(self, axes: Axes) -> None:
         style = {"arrowstyle": "-|>", "color": self.colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", xy=self.end, xytext=self.start, arrowprops=style)
+        axes.annotate("", xy=self.end, xytext=self.start, arrowprops=style, zorder=2)
         middle = (self.start[0] + self.end[0]) / 2, (self.start[1] + self.end[1]) / 2
         axes.annotate(self.text, middle, xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", color=self.colour)
 
@@ -154,10 +156,12 @@ class Panel(NamedTuple):
     x_log: bool = False
     y_log: bool = False
     axes: bool = True
+    ticks: Sequence[str] = ()  # what stands below the columns
+    height: float = 4.8  # inches
 
 
-def write(path: str, panels: Sequence[Panel], width: float = 9.6, height: float = 4.8) -> None:
-    """Draws panels below each other into a file, each `width` × `height` inches.
+def write(path: str, panels: Sequence[Panel], width: float = 9.6) -> None:
+    """Draws panels below each other into a file, `width` inches wide.
 
     Raises BursarError where the file's ending is neither .svg nor .png, it cannot be written, or the library is not there."""
     file = Path(path)
@@ -171,7 +175,7 @@ def write(path: str, panels: Sequence[Panel], width: float = 9.6, height: float 
     with matplotlib.rc_context(_style(panels, ending)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # an SVG leaves its letters to who shows it
         # a date would make every run's file another one
-        _save(_figure(panels, width, height), file, {"Date": None} if ending == ".svg" else {})
+        _save(_figure(panels, width), file, {"Date": None} if ending == ".svg" else {})
 
 
 def _save(figure: Figure, file: Path, metadata: dict[str, Any]) -> None:
@@ -181,11 +185,12 @@ def _save(figure: Figure, file: Path, metadata: dict[str, Any]) -> None:
         raise BursarError(f"cannot write {file}: {error.strerror}", field="chart", value=str(file)) from None
 
 
-def _figure(panels: Sequence[Panel], width: float, height: float) -> Figure:
+def _figure(panels: Sequence[Panel], width: float) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height * len(panels)), layout="constrained")
-    for panel, axes in zip(panels, figure.subplots(len(panels), squeeze=False)[:, 0], strict=True):
+    heights = [panel.height for panel in panels]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    for panel, axes in zip(panels, figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0], strict=True):
         _draw(panel, axes)
     return figure
 
@@ -213,6 +218,8 @@ def _draw(panel: Panel, axes: Axes) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#eeeeee")
         axes.set_axisbelow(True)
+        if panel.ticks:
+            axes.set_xticks([index + 0.5 for index in range(len(panel.ticks))], list(panel.ticks))
     else:
         axes.set_axis_off()
         axes.set_aspect("equal")

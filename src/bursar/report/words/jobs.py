@@ -18,6 +18,12 @@ WORDS: Mapping[str, Words] = {
     "communication": Words("comm.", "通信"),
     "runtime": Words("run*", "运行时*"),
     "peak": Words("peak", "峰值"),
+    "flops_by_length": Words("FLOP of a forward pass per token, by length", "每词元前向 FLOP 随序列长度的变化"),
+    "sequence_length": Words("tokens of a sequence", "序列长度（词元）"),
+    "layer_chart": Words(
+        "{model}, a layer ({kind}), {kernels}: shaded tensors are kept for backward",
+        "{model}，一层（{kind}），{kernels}：着色的张量为反向传播所保留",
+    ),
     "moment": Words("moment of the step", "步内时刻"),
     "host": Words("host", "主机"),
     # time

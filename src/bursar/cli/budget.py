@@ -1,0 +1,194 @@
+"""Answers from numbers alone: the budget of a run, the roofline of a device, the states of so many parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bursar.errors import PlanError
+
+if TYPE_CHECKING:
+    from bursar.devices import Device
+
+Options = dict[str, Any]
+Payload = dict[str, Any]
+
+GIVEN = ("params", "tokens", "flops", "devices", "mfu", "seconds", "days", "device_hours", "usd", "price")
+RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
+
+
+def run(options: Options) -> Payload:
+    """The budget of a run, solved for what is not given: parameters, tokens, FLOPs, devices, time, MFU, money."""
+    from bursar import budget
+
+    device = _device(options)
+    peak, about = _peak(options, device)
+    given = {name: options[name] for name in GIVEN if options[name] is not None}
+    given |= {"batch_tokens": options["global_batch_tokens"]} if options["global_batch_tokens"] else {}
+    given |= {"peak": peak} if peak is not None else {}
+    given |= _price(options, device)
+    given |= _of_model(options)
+    known, steps = budget.solve(given)
+    if not steps:
+        raise PlanError("nothing follows from this alone", field="params", valid="two of --params, --tokens, --flops, or more")
+    devices = known.get("devices")
+    if devices is not None and "devices" not in given:
+        known |= {"devices": _whole_devices(devices), "devices_exact": devices}
+    return {
+        "model": options["model"],
+        **known,
+        **_rates(known),
+        **_executed(known, options["recompute"]),
+        "device": device.id if device else None,
+        **about,
+        "possible": known.get("mfu", 0) <= 1,
+        "solved": [step._asdict() for step in steps],
+        "source": _sources(steps),
+    }
+
+
+def _whole_devices(exact: float) -> int:
+    """Devices come whole; what rounding added in the last digits is none."""
+    nearest = round(exact)
+    return nearest if abs(exact - nearest) <= 1e-9 * exact else -int(-exact // 1)
+
+
+def _of_model(options: Options) -> Payload:
+    """FLOPs of a token by the exact count of a model, instead of six per parameter."""
+    if not options["model"]:
+        return {}
+    from bursar.model import load
+
+    if options["params"] is not None:
+        raise PlanError("parameters are given by a model or by a number, not both", field="params", valid="one of the two")
+    model = load(options["model"], as_family=options["as_family"], changes=options["set"])
+    length = model.length(options["seq"])
+    return {"flops_per_token": _whole(model.flops(length, 1, options["mask"]).train, length), "seq": length, "mask": options["mask"]}
+
+
+def _whole(total: int, count: int) -> int | float:
+    return total // count if total % count == 0 else total / count
+
+
+def _device(options: Options) -> Device | None:
+    from bursar.devices import device
+
+    return device(options["device"]) if options["device"] else None
+
+
+def _peak(options: Options, device: Device | None) -> tuple[float | None, Payload]:
+    """The dense peak of a device in the format that products run in, or the one given, and where it is from."""
+    from bursar.precision import recipe
+
+    if options["peak"] is not None:
+        return options["peak"], {"peak_dtype": None, "peak_source": "given"}
+    if device is None:
+        return None, {}
+    dtype = recipe(options["precision"]).compute
+    fact = device.peak(dtype)
+    return fact.si, {"peak_dtype": dtype, "peak_source": fact.source.title}
+
+
+def _price(options: Options, device: Device | None) -> Payload:
+    """The device's dated example price, unless one is given or follows."""
+    from bursar.jobs import usd_per_device_hour_of
+
+    if device is None or options["price"] is not None or (options["usd"] is not None and options["device_hours"] is not None):
+        return {}
+    found = usd_per_device_hour_of(device)
+    return {} if found is None else {"price": found}
+
+
+def _rates(known: Payload) -> Payload:
+    """What follows for reading: years, tokens per second and per device."""
+    from bursar.budget import DAYS_PER_YEAR
+
+    found: Payload = {}
+    if "seconds" in known:
+        found["years"] = known["seconds"] / (86_400 * DAYS_PER_YEAR)
+    if "device_seconds" in known:
+        found["device_years"] = known["device_seconds"] / (86_400 * DAYS_PER_YEAR)
+    if "tokens" in known and "seconds" in known:
+        found["tokens_per_s"] = known["tokens"] / known["seconds"]
+    if "tokens" in known and "device_seconds" in known:
+        found["tokens_per_s_per_device"] = known["tokens"] / known["device_seconds"]
+    return found
+
+
+def _executed(known: Payload, recompute: str) -> Payload:
+    """FLOPs that are executed, and their share of the peak: a forward pass, a third of the model FLOPs, may run again."""
+    if recompute not in RECOMPUTED:
+        raise PlanError(f"recompute={recompute} of a run", field="recompute", value=recompute, valid=list(RECOMPUTED))
+    if "flops" not in known:
+        return {}
+    again = RECOMPUTED[recompute]
+    third = _whole(known["flops"], 3) if isinstance(known["flops"], int) else known["flops"] / 3
+    found = {
+        "executed_flops": known["flops"] + again * third,
+        "split": {"forward": third, "input_gradients": third, "weight_gradients": third, "recomputation": again * third},
+        "recompute": recompute,
+    }
+    return {**found, **({"hfu": known["mfu"] * (3 + again) / 3} if "mfu" in known else {})}
+
+
+def _sources(steps: Any) -> list[str]:
+    from bursar.facts import sources
+
+    return [sources()[name].title for name in dict.fromkeys(step.source for step in steps)]
+
+
+def roofline(options: Options) -> Payload:
+    """What bounds an operation on a device, products or memory: its ridge point, and the least time."""
+    from bursar import ridge
+    from bursar.facts import sources
+
+    device = _device(options)
+    peak, about = _peak(options, device)
+    bandwidth = options["bandwidth"] or (device.memory_bandwidth.si if device else None)
+    if peak is None or bandwidth is None:
+        raise PlanError("a roofline needs a peak and a bandwidth", field="device", valid="--device NAME, or --peak and --bandwidth")
+    point = ridge.ridge(peak, bandwidth)
+    found: Payload = {"device": device.id if device else None, "peak": peak, **about, "bandwidth": bandwidth, "ridge": point}
+    flops, moved, seconds = options["flops"], options["bytes"], options["seconds"]
+    if flops is not None and moved is not None:
+        intensity = flops / moved
+        found |= {"intensity": intensity, "ceiling": ridge.ceiling(intensity, point)}
+    if flops is not None or moved is not None:
+        least = ridge.bound(flops or 0, moved or 0, peak, bandwidth)
+        found |= {"flops": flops, "bytes": moved, "compute_s": least.compute, "memory_s": least.memory, "least_s": least.seconds}
+        found["bound"] = "compute" if least.compute >= least.memory else "memory"
+    if seconds is not None and flops is not None:
+        found |= {"seconds": seconds, "utilization": flops / seconds / peak}
+    if seconds is not None and moved is not None:
+        found |= {"seconds": seconds, "bandwidth_used": moved / seconds / bandwidth}
+    return {**found, "source": sources()["roofline"].title}
+
+
+def states(options: Options) -> Payload:
+    """Bytes of weights, gradients, masters and optimizer states of so many parameters, whole or sharded."""
+    from bursar import jobs
+    from bursar.static import static
+
+    params, ranks = options["params"], options["dp"] or 1
+    if params is None:
+        raise PlanError("this needs parameters", field="params", valid="--params N, such as 70B")
+    plan = jobs.plan({**options, "dp": ranks, **dict.fromkeys(("tp", "pp", "cp", "vp"), 1), "devices": None, "schedule": None})
+    held = static(params, plan)
+    device = _device(options)
+    capacity = options["capacity"] or (int(device.memory.si) if device else None)
+    found = {
+        "params": params,
+        "precision": plan.precision,
+        "optimizer": plan.optimizer,
+        "dp": ranks,
+        "zero": plan.zero,
+        **held._asdict(),
+        "total": held.total,
+        "per_param": {name: value * 1.0 / params for name, value in (*held._asdict().items(), ("total", held.total))},
+        "share": {name: value / held.total for name, value in held._asdict().items()},
+        "gb": held.total / 1e9,
+        "gib": held.total / 2**30,
+    }
+    if capacity is not None:
+        found |= {"device": device.id if device else None, "capacity": capacity, "fits": held.total <= capacity}
+        found |= {"devices": -(-held.total // capacity), "largest_params": capacity * params // held.total}
+    return found

@@ -1,0 +1,60 @@
+"""One step of a derivation: what it says, its formula, its number, and the steps that it is the sum of.
+
+A formula is an expression over letters that the operators' own cost formulas make of SymPy symbols; a value is the same formula
+read with ints. Titles and reasons are keys of the reports' words, so that a step has no language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Reason(NamedTuple):
+    """Why something is there: the key of a sentence, and the lines of the model that it speaks of."""
+
+    key: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """`name` is a path of the model, `key` a title of the words. `source` is an id of `data/sources.toml`, `place` an equation or
+    section of it. The values of `steps` add up to `value`; `closed` is the formula grouped as papers print it."""
+
+    name: str
+    formula: Any
+    value: Any
+    unit: str
+    key: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    source: str = "definition"
+    place: str = ""
+    reasons: tuple[Reason, ...] = ()
+    assumes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    closed: str = ""
+
+
+class Explained(NamedTuple):
+    """A derivation with the numbers of its letters, what the letters of a closed form stand for, and derivations beside it."""
+
+    root: Step
+    numbers: Mapping[str, Any]
+    defined: Mapping[str, str] = {}
+    beside: tuple[Step, ...] = ()
+
+
+def times(count: Any, formula: Any) -> Any:
+    """So many of something, its sum in brackets."""
+    import sympy
+
+    return sympy.Mul(count, formula, evaluate=False) if isinstance(formula, sympy.Add) else count * formula
+
+
+def total(steps: tuple[Step, ...]) -> tuple[Any, Any]:
+    """The sum of steps: formula and value."""
+    import sympy
+
+    return sympy.Add(*[step.formula for step in steps]), sum([step.value for step in steps])

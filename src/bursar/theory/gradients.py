@@ -1,0 +1,134 @@
+"""The gradients of one product with a bias, whatever way its operands are laid out.
+
+All four layouts are one case: Y = L·R, where a factor is an operand or its transpose. With G = dL/dY, of Y's shape,
+
+    dL = ⟨G, dY⟩ = ⟨G, dL·R + L·dR⟩ = ⟨G·Rᵀ, dL⟩ + ⟨Lᵀ·G, dR⟩      so      G_L = G·Rᵀ,  G_R = Lᵀ·G,
+
+and an operand that stands transposed in the product has the transpose of that as its gradient. A bias that is broadcast collects
+G over the axis it was spread along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bursar.errors import PlanError, UnknownNameError
+from bursar.theory.products import Operand, Term, fit
+
+ROLES = ("weight", "input")
+
+
+class Storage(NamedTuple):
+    """A layout: the factors of Y in order as (role, transposed), the letters of weight, input and bias, and the axis of Y that
+    the bias is spread along (None: it is a whole matrix)."""
+
+    name: str
+    factors: tuple[tuple[str, bool], tuple[str, bool]]
+    letters: tuple[str, str, str]
+    spread: int | None
+    samples: int  # the axis of Y that holds samples
+
+    def letter(self, role: str) -> str:
+        return self.letters[("weight", "input", "bias").index(role)]
+
+
+STORAGES: Mapping[str, Storage] = MappingProxyType({
+    storage.name: storage
+    for storage in (
+        Storage("matrix", (("weight", False), ("input", False)), ("A", "X", "B"), None, 1),
+        Storage("columns", (("weight", False), ("input", False)), ("W", "X", "b"), 1, 1),
+        Storage("rows", (("input", False), ("weight", False)), ("w", "x", "b"), 0, 0),
+        Storage("torch", (("input", False), ("weight", True)), ("W", "x", "b"), 0, 0),
+    )
+})  # fmt: skip
+
+
+class Affine(NamedTuple):
+    """Y = L·R + bias in a storage, for `outputs`, `inputs` and `samples`."""
+
+    storage: Storage
+    outputs: int
+    inputs: int
+    samples: int
+
+    def shape(self, role: str) -> tuple[int, int]:
+        """Of weight, input, bias, or Y, as stored. A bias that is spread has a size of one along that axis."""
+        made = (self.outputs, self.samples) if self.storage.samples else (self.samples, self.outputs)
+        if role == "output":
+            return made
+        if role == "bias":
+            return made if self.storage.spread is None else _without(made, self.storage.spread)
+        left = self.storage.factors[0][0] == role
+        transposed = dict(self.storage.factors)[role]
+        shape = (made[0], self.inputs) if left else (self.inputs, made[1])
+        return (shape[1], shape[0]) if transposed else shape
+
+    @property
+    def factors(self) -> tuple[Operand, Operand]:
+        """L and R, as they stand in the product."""
+        left, right = [Operand(self.storage.letter(role), self.shape(role)) for role, _ in self.storage.factors]
+        flips = [transposed for _, transposed in self.storage.factors]
+        return left.T if flips[0] else left, right.T if flips[1] else right
+
+    @property
+    def forward(self) -> Term:
+        return Term("Y", *self.factors)
+
+    def gradient(self, role: str) -> Term:
+        """The product that is the gradient of the weight or of the input."""
+        (left, right), upstream = self.factors, Operand("G", self.shape("output"))
+        index = [found for found, _ in self.storage.factors].index(role)
+        pair = (upstream, right.T) if index == 0 else (left.T, upstream)
+        if self.storage.factors[index][1]:  # stored transposed: (P·Q)ᵀ = Qᵀ·Pᵀ
+            pair = (pair[1].T, pair[0].T)
+        return Term(f"dL/d{self.storage.letter(role)}", *pair)
+
+    @property
+    def bias(self) -> str:
+        """The gradient of the bias as text."""
+        if self.storage.spread is None:
+            return "G"
+        return "G·1" if self.storage.spread else "1ᵀ·G"
+
+    def wrong(self, role: str) -> tuple[tuple[Term, str], ...]:
+        """Orders that are written by mistake, and what becomes of each: the factors swapped, a transpose left out, both."""
+        right = self.gradient(role)
+        terms = (
+            Term(right.result, right.right, right.left),
+            Term(right.result, _plain(right.left), _plain(right.right)),
+            Term(right.result, _plain(right.right), _plain(right.left)),
+        )
+        found = {term.formula: (term, fit(term, self.shape(role))) for term in terms if term.formula != right.formula}
+        return tuple(found.values())
+
+
+def affine(storage: str, outputs: int, inputs: int, samples: int) -> Affine:
+    """Y = A·X + B by its three sizes. Raises UnknownNameError for a storage that is not there."""
+    if storage not in STORAGES:
+        raise UnknownNameError("storage", storage, STORAGES)
+    return Affine(STORAGES[storage], outputs, inputs, samples)
+
+
+def of_shapes(storage: str, weight: tuple[int, int], x: tuple[int, int]) -> Affine:
+    """Y = A·X + B by the shapes of weight and input as stored. Raises PlanError where they do not fit."""
+    probe = affine(storage, 1, 1, 1).storage
+    inner = {
+        "weight": weight[0] if storage == "rows" else weight[1],
+        "input": x[0] if probe.samples else x[1],
+    }
+    if inner["weight"] != inner["input"]:
+        raise PlanError(
+            f"{probe.letter('weight')} {weight} and {probe.letter('input')} {x} do not fit in {Affine(probe, 1, 1, 1).forward.formula}",
+            field="shape", value=(weight, x), valid=f"{inner['weight']} inputs in both",
+        )  # fmt: skip
+    return Affine(probe, weight[1] if storage == "rows" else weight[0], inner["weight"], x[1] if probe.samples else x[0])
+
+
+def _plain(operand: Operand) -> Operand:
+    return operand.T if operand.name.endswith("ᵀ") else operand
+
+
+def _without(shape: tuple[int, int], axis: int) -> tuple[int, int]:
+    return (1, shape[1]) if axis == 0 else (shape[0], 1)

@@ -1,0 +1,100 @@
+"""The second moments that a network at its initialization carries forward and backward: y = W·x, x' = φ(y), layer after layer.
+
+Weights of mean 0 and independent: E y² = fan_in · Var w · E x², and y is normal where fan_in is large, so E x'² is an integral over
+N(0, E y²). Backward E g² = fan_out · Var w · E φ′(y)² · E g'². For linear and (leaky) ReLU networks both hold for every width, in the
+mean over networks; for others up to terms of depth/width. One network of finite width departs from that mean: by a relative
+standard deviation of about √(5·depth/width) with ReLU (Hanin and Rolnick 2018), which is why a measurement takes many networks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bursar.errors import PlanError
+from bursar.theory.initialization.activations import Activation, moments
+
+RESIDUALS = ("none", "plain", "norm")
+
+
+class Network(NamedTuple):
+    """Sizes from the input to the output, the variance of the weights of each layer, and the activation.
+
+    Without `residual` a layer is x' = φ(W·x). With it a branch of two matrices is added to a stream of one width: x' = x + U·φ(W·x)
+    (plain) or x + U·φ(W·norm(x)) (norm: the input over its root mean square); `out_variances` are those of U."""
+
+    sizes: tuple[int, ...]
+    variances: tuple[float, ...]
+    activation: Activation
+    residual: str = "none"
+    out_variances: tuple[float, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        return len(self.sizes) - 1
+
+
+class Layer(NamedTuple):
+    """Of one layer: the variance of its sums y (their mean is 0); mean and second moment of what it hands on; the second moments of
+    the gradients with respect to y and to the layer's input."""
+
+    sums: float
+    mean: float
+    second_moment: float
+    sum_gradient: float
+    gradient: float
+
+    @property
+    def variance(self) -> float:
+        return self.second_moment - self.mean**2
+
+
+def network(sizes: tuple[int, ...], variances: tuple[float, ...], activation: Activation, residual: str, out: tuple[float, ...]) -> Network:
+    """A network, refused where a residual stream changes its width."""
+    if residual != "none" and len(set(sizes)) > 1:
+        raise PlanError(f"a residual stream has one width, not {sizes}", field="widths", value=sizes, valid="one width")
+    return Network(sizes, variances, activation, residual, out if residual != "none" else ())
+
+
+def predicted(of: Network, input_moment: float = 1.0, output_gradient: float = 1.0) -> tuple[Layer, ...]:
+    """Every layer's moments, for an input of mean 0 and second moment `input_moment`, and a gradient of mean 0 and second moment
+    `output_gradient` that is independent of the weights, at the network's output."""
+    if of.residual != "none":
+        return _residual(of, input_moment, output_gradient)
+    forward = []
+    moment = input_moment
+    for fan_in, variance in zip(of.sizes[:-1], of.variances, strict=True):
+        sums = fan_in * variance * moment
+        left = moments(of.activation, sums)
+        forward.append((sums, left))
+        moment = left.second_moment
+    layers = []
+    gradient = output_gradient
+    for (sums, left), fan_out, variance in zip(reversed(forward), reversed(of.sizes[1:]), reversed(of.variances), strict=True):
+        at_sums = left.slope_second_moment * gradient
+        gradient = fan_out * variance * at_sums
+        layers.append(Layer(sums, left.mean, left.second_moment, at_sums, gradient))
+    return tuple(reversed(layers))
+
+
+def _residual(of: Network, input_moment: float, output_gradient: float) -> tuple[Layer, ...]:
+    """The stream's second moment grows by the branch's; its mean stays 0, since U has mean 0."""
+    width = of.sizes[0]
+    forward = []
+    stream = input_moment
+    for variance, out_variance in zip(of.variances, of.out_variances, strict=True):
+        entering = 1.0 if of.residual == "norm" else stream
+        sums = width * variance * entering
+        left = moments(of.activation, sums)
+        before, stream = stream, stream + width * out_variance * left.second_moment
+        forward.append((sums, left, before, stream))
+    layers = []
+    gradient = output_gradient
+    for (sums, left, before, after), variance, out_variance in zip(
+        reversed(forward), reversed(of.variances), reversed(of.out_variances), strict=True
+    ):
+        at_sums = left.slope_second_moment * width * out_variance * gradient
+        # the norm takes out the gradient along its input, one direction of `width`, and divides by the root mean square
+        through_norm = (1 - 1 / width) / before if of.residual == "norm" else 1.0
+        gradient = gradient + through_norm * width * variance * at_sums
+        layers.append(Layer(sums, 0.0, after, at_sums, gradient))
+    return tuple(reversed(layers))

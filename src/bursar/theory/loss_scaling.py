@@ -1,0 +1,99 @@
+"""Loss scaling (arXiv:1710.03740): gradients of a loss times S are S times as large, so that small ones do not become zero in a
+narrow format; they are divided by S again in FP32 before the update.
+
+The scale is dynamic as in torch.amp.GradScaler: a step whose gradients overflow is skipped and the scale multiplied by `backoff`;
+after `interval` steps without one in a row it is multiplied by `growth`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from bursar.errors import PlanError, shown
+from bursar.formats import Float
+from bursar.theory.rounding import Array, quantize
+
+GOOD, OVERFLOW = "good", "overflow"
+MOST_EVENTS = 1_000_000
+
+
+class Scaler(NamedTuple):
+    """The rule of the scale: its start, its factors, and the good steps before it grows (torch.amp.GradScaler's defaults)."""
+
+    scale: float = 65536.0
+    growth: float = 2.0
+    backoff: float = 0.5
+    interval: int = 2000
+
+
+class Scaled(NamedTuple):
+    """A step: what happened, the scale that it ran with, whether the optimizer stepped, and the scale after it."""
+
+    event: str
+    scale: float
+    applied: bool
+    after: float
+
+
+class Survival(NamedTuple):
+    """What becomes of gradients under a scale: shares that are zero, below the normal numbers, and too large."""
+
+    scale: float
+    zero: float
+    subnormal: float
+    overflow: float
+
+
+def events(text: str) -> tuple[str, ...]:
+    """The events of a text such as good,overflow,good*2000."""
+    found: list[str] = []
+    for part in text.split(","):
+        name, _, times = part.strip().partition("*")
+        if name not in (GOOD, OVERFLOW) or not (times or "1").isdecimal() or len(times) > 7 or len(found) > MOST_EVENTS:
+            raise PlanError(
+                f"events={shown(text)}", field="events", value=text, valid="good or overflow, as in good,overflow,good*2000"
+            )
+        found += [name] * min(int(times or "1"), MOST_EVENTS)
+    return tuple(found)
+
+
+def replay(happened: Iterable[str], rule: Scaler) -> Iterator[Scaled]:
+    """The scale from step to step."""
+    return _steps((lambda _, event=event: event == OVERFLOW for event in happened), rule)
+
+
+def simulate(largest: Iterable[float], found: Float, rule: Scaler) -> Iterator[Scaled]:
+    """The same where a step overflows if its largest gradient times the scale is beyond the format's largest number."""
+    limit = float(found.max)
+    return _steps((lambda scale, gradient=gradient: gradient * scale > limit for gradient in largest), rule)
+
+
+def _steps(overflows: Iterable[Callable[[float], bool]], rule: Scaler) -> Iterator[Scaled]:
+    scale, streak = rule.scale, 0
+    for too_large in overflows:
+        if too_large(scale):
+            after, streak = scale * rule.backoff, 0
+            yield Scaled(OVERFLOW, scale, False, after)
+        else:
+            streak += 1
+            grown = streak == rule.interval
+            after, streak = (scale * rule.growth, 0) if grown else (scale, streak)
+            yield Scaled(GOOD, scale, True, after)
+        scale = after
+
+
+def unscaled(gradient: float, scale: float, found: Float) -> tuple[float, float]:
+    """A gradient times the scale as the format keeps it, and that divided by the scale in FP32."""
+    kept = float(quantize(np.array(gradient * scale), found))
+    return kept, float(np.float32(kept) / np.float32(scale))
+
+
+def survival(gradients: Array, scale: float, found: Float) -> Survival:
+    """What a format leaves of gradients (all but zeros) under a scale."""
+    kept = np.abs(quantize(gradients * scale, found))
+    small = (kept > 0) & (kept < float(found.min_normal))
+    shares = [float(np.mean(part)) for part in (kept == 0, small, ~np.isfinite(kept))]
+    return Survival(scale, *shares)
