@@ -1,12 +1,16 @@
 """The statements of the lecture notes as data: all 251 are there, in both languages, with the verdicts that were counted; the two
-languages hold the same numbers and symbols; a computed value that an entry cites is the value of the register."""
+languages hold the same numbers and symbols; a value that an entry cites is the register's; the command lines that answer an entry
+run."""
 
 import re
+import shlex
 import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from bursar.cli import main
 
 DATA = Path(__file__).parents[1] / "src" / "bursar" / "data" / "register"
 REGISTER = Path(__file__).parents[2] / "shared" / "seed-register.md"
@@ -112,6 +116,13 @@ def test_texts_speak_of_lecture_notes(row):
     """Readers have the lecture notes' statements before them, not the files."""
     text = " ".join(part for field in texts(row).values() for part in field.values())
     assert not re.search(r"\bseeds?\b|种子|\.txt|\.svg|\.py\b|scripts/", text)
+
+
+@pytest.mark.parametrize("line", sorted({line for row in statements() for line in row["answered_by"]}))
+def test_answering_command_lines_run(line, capsys):
+    name, *words = shlex.split(line)
+    assert name == "bursar" and main(words) == 0
+    assert capsys.readouterr().out
 
 
 def registered():

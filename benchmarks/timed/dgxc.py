@@ -26,7 +26,8 @@ def rows(folder: Path) -> Rows:
         try:
             model = _model(row)
             found = degrees(row, int(model.architecture.layers))
-            plan = Plan(**found, sequence=found["tensor"] > 1, zero=1, precision=row["precision"])
+            overlap = ("data",) if row["experts"] else ("data", "tensor")  # tp_comm_overlap of dense models
+            plan = Plan(**found, sequence=found["tensor"] > 1, zero=1, precision=row["precision"], overlap=overlap)
             yield Row(SOURCE, name, training(model, plan, wired(device_of(row)), row), float(row["step_time_s"]))
         except BursarError as error:
             yield Unread(SOURCE, name, str(error).split("\n")[0])

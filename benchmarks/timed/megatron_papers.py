@@ -42,5 +42,5 @@ def _plan(row: dict[str, str]) -> Plan:
     mode = "selective" if row["recompute"].startswith("selective") else row["recompute"]
     return Plan(
         **degrees(row, int(row["layers"])), sequence=row["sequence_parallel"] == "yes", zero=zero, precision=row["precision"], kernels="textbook",
-        recompute=mode,
+        recompute=mode, overlap=("data",) if zero else (),
     )  # fmt: skip

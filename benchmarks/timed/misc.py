@@ -51,7 +51,9 @@ def _zoo(row: dict[str, str]) -> Training:
     mode = {"norm, act": "layernorm,moe_act", "full": "full"}[row["recompute"]]
     found = degrees(row, int(row["layers"]))
     zero = 3 if row["sharding"] == "FSDP" else 1
-    plan = Plan(**found, sequence=found["tensor"] > 1, zero=zero, recompute=mode)
+    overlap = ("data", "expert") if "1f1b overlap" in row["notes"] else ("data",)
+    comm = "deduplicated" if row["dispatcher"] == "DeepEP" else "all-to-all"
+    plan = Plan(**found, sequence=found["tensor"] > 1, zero=zero, recompute=mode, overlap=overlap, expert_comm=comm)
     return training(named("qwen3-235b-a22b"), plan, wired(device_of(row)), row)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from benchmarks.published import table
 
@@ -13,6 +14,8 @@ from . import Row, Rows, Unread, degrees, device_of, named, shaped, step_of, tra
 
 SOURCE = "nemo"
 AUTO = {"DeepSeek V3 671B": "deepseek-v3", "Llama3 70B": "llama-3-70b"}
+_AUTO: dict[str, Any] = {"zero": 3, "recompute": "full", "expert_comm": "deduplicated"}
+_DENSE: dict[str, Any] = {"zero": 1, "precision": "fp8", "overlap": ("data", "tensor")}
 VOCAB = {"GPT3-175B": 51200, "LLAMA2-70B": 32000, "LLAMA3-8B": 128256, "Nemotron-8B": 256000}
 
 
@@ -26,7 +29,7 @@ def rows(folder: Path) -> Rows:
             torch = row["framework"].startswith("NeMo AutoModel")
             model = named(AUTO[row["model"]]) if torch else shaped(row, VOCAB[row["model"]])
             found = degrees(row, int(model.architecture.layers))
-            more = {"zero": 3, "recompute": "full"} if torch else {"zero": 1, "precision": "fp8"}
+            more = _AUTO if torch else _DENSE
             plan = Plan(**found, **more, sequence=found["tensor"] > 1)
             yield Row(SOURCE, name, training(model, plan, wired(device_of(row)), row), step_of(row))
         except BursarError as error:

@@ -25,9 +25,14 @@ def rows(folder: Path) -> Rows:
     yield from _bigscience(folder)
 
 
-def _timed(source: str, name: str, build: Callable[[], Training], row: dict[str, str], measured: float, port: float | None = None) -> Row | Unread:
+def _timed(
+    source: str, name: str, build: Callable[[], Training], row: dict[str, str], measured: float, *, port: float | None = None,
+    overlaps: bool = False,
+) -> Row | Unread:  # fmt: skip
     try:
-        return Row(source, name, replace(build(), device=wired(device_of(row), port)), measured)
+        job = build()
+        plan = job.plan if overlaps else replace(job.plan, overlap=())
+        return Row(source, name, replace(job, plan=plan, device=wired(device_of(row), port)), measured)
     except BursarError as error:
         return Unread(source, name, str(error).split("\n")[0])
 
@@ -46,7 +51,7 @@ def _nanotron(folder: Path) -> Rows:
         if row["check_gbs"] != "ok" or not row["micro_batch_seqs"]:
             yield Unread("nanotron", name, "the batch disagrees with the degrees, or the micro-batch is not published")
             continue
-        yield _timed("nanotron", name, lambda: nanotron.training(row), row, step_of(row))
+        yield _timed("nanotron", name, lambda: nanotron.training(row), row, step_of(row), overlaps=True)
 
 
 def _megatron_ci(folder: Path) -> Rows:
@@ -69,4 +74,4 @@ def _bigscience(folder: Path) -> Rows:
         if measured is None or any(not row[key] for key in needed) or row["precision"] not in ("fp16", "bf16") or "V100" in row["gpu"]:
             yield Unread("bigscience", name, "no step time, an open setting, V100, or the BF16 optimizer with its own layout")
             continue
-        yield _timed("bigscience", name, lambda: bigscience.training(row), row, measured, OMNI_PATH)
+        yield _timed("bigscience", name, lambda: bigscience.training(row), row, measured, port=OMNI_PATH)

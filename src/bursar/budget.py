@@ -74,6 +74,17 @@ def tokens(steps: Dim, batch_tokens: Dim) -> Dim:
     return steps * batch_tokens
 
 
+@formula("tokens of a run", "1", "hoffmann-2022")
+def tokens_at_ratio(params: Dim, tokens_per_param: Dim) -> Dim:
+    """So many tokens for each parameter; about 20 is compute-optimal."""
+    return params * tokens_per_param
+
+
+def params_at_ratio(flops: Number, tokens_per_param: Number) -> Number:
+    """Parameters whose budget 6ND buys so many tokens for each; C = 6·r·N² is no product that a single factor is missing of."""
+    return math.sqrt(flops / flops_per_token(tokens_per_param))
+
+
 class Relation(NamedTuple):
     """A quantity that is the product of others."""
 
@@ -103,6 +114,7 @@ RELATIONS = tuple(
     for quantity, function in (
         ("flops_per_token", flops_per_token), ("tokens", tokens), ("flops", flops), ("device_seconds", device_seconds),
         ("device_seconds", seconds_of_hours), ("seconds", seconds), ("flops", flops_done), ("usd", usd), ("flops", flops_of_days),
+        ("tokens", tokens_at_ratio),
     )
 )  # fmt: skip
 
@@ -122,6 +134,9 @@ def solve(given: Mapping[str, Number]) -> tuple[dict[str, Number], tuple[Solved,
     Raises PlanError where two things given contradict each other.
     """
     known, steps = dict(given), list[Solved]()
+    if {"flops", "tokens_per_param"} <= set(known) and not {"params", "tokens"} & set(known):
+        known["params"] = params_at_ratio(known["flops"], known["tokens_per_param"])
+        steps.append(Solved("params", known["params"], "params = √(flops / (6 · tokens_per_param))", "hoffmann-2022"))
     used: set[Relation] = set()
     while True:
         relation = next((each for each in RELATIONS if each not in used and len(each.missing(known)) == 1), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,14 @@ class Published:
     title: str = ""
     source: dict[str, str] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
+
+    def changed(self, changes: Iterable[tuple[str, Any]]) -> Published:
+        """The same config with other values of some keys; what is published of it holds no more."""
+        others = dict(changes)
+        if not others:
+            return self
+        name = ",".join(f"{key}={value}" for key, value in others.items())
+        return Published(f"{self.name} ({name})", {**self.values, **others}, self.title, self.source)
 
 
 @lru_cache(maxsize=1)

@@ -113,6 +113,12 @@ def casts(recipe: str) -> Fact:
     return found
 
 
+def overlap_price(wire: str) -> Fact:
+    """The share of the time of communication over a wire ("link", "network") that compute beside it loses."""
+    found: Fact = _rate_tables()["overlap"][wire]
+    return found
+
+
 def band() -> tuple[Fact, Fact]:
     """Measured over predicted step time without calibration: (fastest, slowest)."""
     found = _rate_tables()["band"]

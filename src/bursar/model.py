@@ -5,6 +5,7 @@ Every question has a numeric answer and, with `words=True`, the formula in the l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -261,7 +262,15 @@ def _activations(training: Training) -> Activations:
     )
 
 
-def load(model: str | dict[str, Any], *, mtp: bool = False, dropout: float | None = None, as_family: str | None = None) -> Model:
-    """A model by catalog name, path, `-`, Hub id, or the config itself as a dict."""
-    published = Published("config", model) if isinstance(model, dict) else catalog.find(model)
+def load(
+    model: str | dict[str, Any],
+    *,
+    mtp: bool = False,
+    dropout: float | None = None,
+    as_family: str | None = None,
+    changes: Iterable[tuple[str, Any]] = (),
+) -> Model:
+    """A model by catalog name, path, `-`, Hub id, or the config itself as a dict; `changes` are keys of the config with other
+    values."""
+    published = (Published("config", model) if isinstance(model, dict) else catalog.find(model)).changed(changes)
     return Model(published.name, published, mtp, dropout, as_family)

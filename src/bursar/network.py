@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import Device, rates
+from bursar.devices import Device, overlap_price, rates
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.errors import PlanError
 from bursar.formula import formula
@@ -30,6 +30,10 @@ class Group(NamedTuple):
     latency: Dim
     neighbours: Dim = 0  # seconds per byte of the full size when blocks go from neighbour to neighbour
     rounds: Dim = 0  # hand-overs until every rank has seen every block
+    across: Dim = 0  # seconds per byte of an all-to-all that leaves the domain of its rank
+    within: Dim = 0  # and that stays in it
+    ways: Dim = 1
+    domains: Dim = 1
 
     @formula("seconds of a collective", "s", "nccl")
     def seconds(self, collective: str, size: Dim) -> Dim:
@@ -41,6 +45,20 @@ class Group(NamedTuple):
             return self.neighbours * size + self.latency * self.rounds
         return VOLUME[collective] * self.ring * size + self.latency
 
+    @formula("seconds of an all-to-all that sends a token once to each place", "s", "deepep")
+    def deduplicated(self, size: Dim, top_k: Dim) -> Dim:
+        """`size` bytes with `top_k` copies of a token: one crosses to each domain that holds any of its experts, and goes on there
+        to each rank that does. Both run at once."""
+        across = self.across * size * (distinct(self.domains, top_k) / top_k)
+        within = self.within * size * (distinct(self.ways, top_k) / top_k) * self.domains
+        return at_least(across, within) + self.latency
+
+
+@formula("places that hold any of the experts of a token", "1", "deepep")
+def distinct(places: Dim, top_k: Dim) -> Dim:
+    """n (1 − (1 − 1/n)^k), expected where routing is uniform."""
+    return places * (1 - (1 - 1 / places) ** top_k)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -51,6 +69,13 @@ class Network:
     domain: float
     port: float  # per device
     port_latency: float
+    link_price: float = 0.0  # share of the time of communication that compute beside it loses
+    port_price: float = 0.0
+
+    @property
+    def price(self) -> dict[str, float]:
+        """The same for each group that communicates."""
+        return {"tensor": self.link_price, "expert": self.link_price, "data": self.port_price}
 
     def together(self, ways: Dim, stride: Dim) -> Dim:
         """Ranks of a group in one domain."""
@@ -64,8 +89,18 @@ class Network:
     @formula("seconds per byte of an all-to-all", "s/B", "nccl")
     def pairs(self, ways: Dim, stride: Dim) -> Dim:
         """What a rank sends beyond its domain leaves by its own port, beside what it sends within."""
+        return at_least(*self.sides(ways, stride))
+
+    def sides(self, ways: Dim, stride: Dim) -> tuple[Dim, Dim]:
+        """Seconds per byte of an all-to-all across domains, and within one."""
         together = self.together(ways, stride)
-        return at_least((ways - together) / (ways * self.port), (together - 1) / (ways * self.link))
+        return (ways - together) / (ways * self.port), (together - 1) / (ways * self.link)
+
+    def spread(self, ways: Dim, stride: Dim) -> Group:
+        """The same group, for ranks that send every token once to each place that needs it."""
+        across, within = self.sides(ways, stride)
+        domains = ways / self.together(ways, stride)
+        return self.group(ways, stride)._replace(across=across, within=within, ways=ways, domains=domains)
 
     def group(self, ways: Dim, stride: Dim) -> Group:
         """`ways` ranks, `stride` devices apart."""
@@ -97,4 +132,6 @@ def network(device: Device, devices: int | None) -> Network:
         domain=domain,
         port=device.network.si * achieved.network.si if device.network else device.link.si * achieved.link.si,
         port_latency=achieved.network_latency.si,
+        link_price=overlap_price("link").si,
+        port_price=overlap_price("network").si,
     )

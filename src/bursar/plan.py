@@ -18,7 +18,7 @@ from bursar.dims import Dim, is_array, is_symbol, split
 from bursar.errors import PlanError, UnknownNameError
 from bursar.kernels import Kernels, autocast
 from bursar.optimizers import Optimizer, check_update, optimizer
-from bursar.parallel import context, data, expert, offload, pipeline, tensor
+from bursar.parallel import context, data, expert, offload, overlap, pipeline, tensor
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import schedule
 from bursar.precision import Recipe, recipe
@@ -36,7 +36,7 @@ CLI_NAMES: dict[str, str] = {
     "weights": "weights", "freeze_layers": "freeze_layers", "checkpoint": "checkpointing",
     "schedule": "schedule", "virtual": "vp", "layout": "layout",
     "grad_buffer": "grad_buffer", "gathered": "gathered", "state_dtype": "state_dtype", "update": "optimizer_step",
-    "offload": "offload",
+    "offload": "offload", "overlap": "overlap", "expert_comm": "ep_comm",
 }  # fmt: skip
 # gradients have buffers from the start (Megatron, DeepSpeed), are made by the first backward pass (PyTorch, set_to_none), or are
 # made by every one in the dtype of the weights and added to buffers at its end (nanotron)
@@ -83,6 +83,8 @@ class Plan:
     state_dtype: str | None = None
     update: str = "fused"
     offload: tuple[str, ...] = ()  # what lives on the host; a text with commas is read
+    overlap: tuple[str, ...] = overlap.USUAL  # which communication runs beside compute; a text with commas is read
+    expert_comm: str = "all-to-all"
 
     def __post_init__(self) -> None:
         if self.expert_tensor is None:
@@ -97,6 +99,10 @@ class Plan:
             raise PlanError(f"zero={self.zero}", field="zero", value=self.zero, valid=data.STAGES)
         if self.offload != ():
             object.__setattr__(self, "offload", offload.read(self.offload))
+        if self.overlap is not overlap.USUAL:
+            object.__setattr__(self, "overlap", overlap.read(self.overlap))
+        if self.expert_comm not in expert.COMMS:
+            raise UnknownNameError("ep_comm", self.expert_comm, expert.COMMS)
         expert.shares(self.expert_load)
         if self.sharding not in data.SHARDINGS:
             raise UnknownNameError("sharding", self.sharding, data.SHARDINGS)

@@ -12,26 +12,25 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from bursar import recompute
+from bursar import operator_time, recompute
 from bursar.dims import Dim, at_least, choose
 from bursar.formula import formula
-from bursar.kernels import Implementation, Kernels
+from bursar.kernels import Kernels
 from bursar.memory import StageLoad
 from bursar.network import Group, Network
 from bursar.ops.attention import AttentionCore
-from bursar.ops.collective import Collective
-from bursar.ops.context import HeadAttention, Ring
-from bursar.parallel import context, data
+from bursar.ops.collective import AllToAll, Collective
+from bursar.ops.context import Ring
+from bursar.parallel import context, data, expert, overlap
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import Passes
 from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
-from bursar.roofline import HEAD, Roofline
+from bursar.roofline import Roofline
 from bursar.step import Step
 from bursar.tree import Block, Line
 
-
-SLOW = ("experts", "loss")  # operators whose traffic has a rate of its own
+DEDUPLICATED = expert.COMMS[1]
 
 
 class Pace(NamedTuple):
@@ -72,13 +71,14 @@ class Machine(NamedTuple):
     roofline: Roofline
     network: Network
     groups: dict[str, Group]
+    price: dict[str, float]  # what overlap costs compute, by the group that communicates
 
 
 def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
     """The machine of a plan."""
     groups = {
         "tensor": network.group(plan.tensor, 1),
-        "expert": network.group(plan.expert, plan.expert_tensor),
+        "expert": (network.spread if plan.expert_comm == DEDUPLICATED else network.group)(plan.expert, plan.expert_tensor),
         "data": network.group(plan.shards("data"), plan.tensor),
         "expert_data": network.group(plan.shards("expert_data"), plan.expert_tensor * plan.expert),
     }
@@ -88,7 +88,7 @@ def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
         groups["data_replicas"] = network.group(plan.replicas, plan.tensor * plan.shards("data"))
         inner = plan.expert_tensor * plan.expert * plan.shards("expert_data")
         groups["expert_data_replicas"] = network.group(plan.replicas, inner)
-    return Machine(roof, network, groups)
+    return Machine(roof, network, groups, network.price)
 
 
 def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str) -> Pace:
@@ -96,28 +96,46 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     forward: Dim = 0
     backward: Dim = 0
     again: Dim = 0
-    talk: dict[str, Dim] = {"tensor": 0, "expert": 0}
+    products: tuple[Dim, Dim] = (0, 0)
+    talk: dict[str, tuple[Dim, Dim]] = {"tensor": (0, 0), "expert": (0, 0)}
     around = _Context()
     width = plan.recipe.rate["activation"]
     for line in block.walk(step):
+        again_too = recompute.runs_again(line.op, mode)
         if isinstance(line.op, Collective):
-            there, back = _collective(line, line.op, width, machine)
+            there, back = _collective(line, line.op, width, machine, plan)
             if line.op.group == "context":
                 around.sends(line.op, there, back)
                 continue
-            twice = 2 if recompute.runs_again(line.op, mode) else 1
-            talk[line.op.group] = talk[line.op.group] + twice * there + back
+            sent = talk[line.op.group]
+            talk[line.op.group] = sent[0] + (2 * there if again_too else there), sent[1] + back
             continue
-        again_too = recompute.runs_again(line.op, mode)
         made = width if line.op.cast is None else plan.recipe.rate[line.op.makes]  # under autocast it may be FP32
-        there, back = _operator(line, kernels.of(line.op), made, machine.roofline)
+        there, back = operator_time.seconds(line, kernels.of(line.op), made, machine.roofline)
         forward = forward + there
         backward = backward + back
+        if line.op.engine == "matmul":
+            products = products[0] + there, products[1] + back
         if isinstance(line.op, AttentionCore):
             around.attends(there, back, twice=again_too)
         if again_too:
             again = again + there
-    return Pace(forward, backward, again, talk["tensor"], talk["expert"], around.exposed())
+    tensor, moved = _shown(talk, products, forward + backward, plan, machine)
+    return Pace(forward, backward, again, tensor, moved, around.exposed())
+
+
+def _shown(
+    talk: dict[str, tuple[Dim, Dim]], products: tuple[Dim, Dim], compute: Dim, plan: Plan, machine: Machine
+) -> tuple[Dim, Dim]:
+    """Seconds of tensor and of expert parallelism that compute does not hide."""
+    (there, back), routed = talk["tensor"], sum(talk["expert"])
+    if "expert" in plan.overlap:
+        routed = overlap.exposed(routed, compute, machine.price["expert"])
+    if "tensor" not in plan.overlap or not plan.sequence:
+        return there + back, routed
+    price, first = machine.price["tensor"], 1 / plan.tensor
+    sides = zip((there, back), products, strict=True)
+    return sum([overlap.exposed(sent, beside, price, first) for sent, beside in sides]), routed
 
 
 class _Context:
@@ -150,62 +168,13 @@ class _Context:
         return self.passes * there + back
 
 
-def _operator(line: Line, kernel: Implementation, width: int | Fraction, roof: Roofline) -> tuple[Dim, Dim]:
-    """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
-    op, step = line.op, line.step
-    moved, backward_moved = op.moved(step), op.backward_moved(step)
-    if type(moved) is int and moved == 0:
-        return 0, 0
-    if kernel.scratch:
-        scratch = kernel.scratch(op, step)
-        moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
-    if op.engine == "vector":
-        if op.slot in SLOW:
-            return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
-        return roof.traffic(moved, width), 0 if op.still else roof.traffic(backward_moved, width)
-    seen = step.as_causal if kernel.skips_masked else step
-    inputs, weights = op.gradients(seen)
-    gradients = inputs + weights if kernel.rerun is None else inputs + weights + kernel.rerun(op, seen)
-    if op.engine == "attention":
-        return _attention(line, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
-    narrow = op.quantised and bool(roof.cast_bytes)
-    if line.nested:
-        there, back = _grouped(line, seen, gradients, moved, width, roof, narrow=narrow)
-    else:
-        there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
-        back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
-    if not narrow:
-        return there, back
-    return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
-
-
-def _grouped(
-    line: Line, seen: Step, gradients: Dim, moved: Dim, width: int | Fraction, roof: Roofline, *, narrow: bool
-) -> tuple[Dim, Dim]:
-    """Seconds of one product for every expert of a rank. Each is too short to hide its traffic behind the products of others: the
-    weights of all of them are read, and their gradients are written."""
-    op = line.op
-    everything = roof.traffic(moved + (line.instances - 1) * op.weights(), width)
-    forward = roof.compute(op.flops(seen), narrow=narrow, grouped=True) + everything
-    times = op.trainable + op.passes
-    return forward, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
-
-
-def _attention(line: Line, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline) -> tuple[Dim, Dim]:
-    """Seconds of an attention core, whose rate depends on the length and on the size of a head."""
-    op = line.op
-    length = op.span(line.step) if isinstance(op, HeadAttention) else line.step.queries
-    head = op.head_dim if isinstance(op, AttentionCore) else HEAD
-    return (
-        at_least(roof.attend(op.flops(seen), length, head), moved),
-        0 if op.still else at_least(roof.attend(gradients, length, head, roof.attention_backward), backward),
-    )
-
-
-def _collective(line: Line, op: Collective, width: int | Fraction, machine: Machine) -> tuple[Dim, Dim]:
+def _collective(line: Line, op: Collective, width: int | Fraction, machine: Machine, plan: Plan) -> tuple[Dim, Dim]:
     """Seconds of a collective's forward and backward pass, none of it hidden."""
     payload = op.payload(line.step) * width
     group = machine.groups[op.group]
+    if plan.expert_comm == DEDUPLICATED and type(op) is AllToAll:
+        one_way = group.deduplicated(payload, op.top_k)
+        return one_way, 0 if op.still else one_way
     there = sum([group.seconds(kind, payload) for kind in op.forward])
     return there, 0 if op.still else sum([group.seconds(kind, payload) for kind in op.backward])
 
@@ -218,9 +187,12 @@ def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:
     return Pace(*sums)
 
 
-def exposed(load: StageLoad, own: Pace, plan: Plan, groups: dict[str, Group], micro_batches: Dim) -> Dim:
-    """Seconds of data parallelism that outlast the pass of one micro-batch that they run beside."""
+def exposed(load: StageLoad, own: Pace, plan: Plan, machine: Machine, micro_batches: Dim) -> Dim:
+    """Seconds of data parallelism that outlast the pass of one micro-batch that they run beside, and what it loses to them. Weights
+    that are gathered for every micro-batch come block by block: the first one's are waited for."""
     total: Dim = 0
+    groups, hides, price = machine.groups, "data" in plan.overlap, machine.price["data"]
+    first = 1 / sum([times for run in load.runs for _, times in run])
     for phase, beside in (("forward", own.forward), ("backward", own.backward + own.recompute)):
         for every in (False, True):
             sends = [
@@ -238,7 +210,9 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, groups: dict[str, Group], mi
                 )
                 if plan.shard_group is not None and any(sent.carries == "gradient" for sent in sends):
                     busy = busy + _between_replicas(load, plan, groups)
-                total = total + at_least(busy - beside, 0) * (micro_batches if every else 1)
+                if hides:
+                    busy = overlap.exposed(busy, beside, price, first if every else 0)
+                total = total + busy * (micro_batches if every else 1)
     return total
 
 
@@ -285,7 +259,8 @@ def weight_pass(block: Block, step: Step, plan: Plan, kernels: Kernels, machine:
     for line in block.walk(step):
         if has_product(line.op):
             inputs, weights = line.op.gradients(line.step)
-            total = total + _operator(line, kernels.of(line.op), width, machine.roofline)[1] * weights / (inputs + weights)
+            _, back = operator_time.seconds(line, kernels.of(line.op), width, machine.roofline)
+            total = total + back * weights / (inputs + weights)
     return total
 
 

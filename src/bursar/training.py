@@ -246,7 +246,7 @@ class Training:
             pipeline=messages,
             data_parallel=most(
                 [
-                    step_time.exposed(load, p, self.plan, self.machine.groups, m)
+                    step_time.exposed(load, p, self.plan, self.machine, m)
                     for load, p in zip(self.stage_loads, own, strict=True)
                 ]
             ),

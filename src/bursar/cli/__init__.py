@@ -52,6 +52,8 @@ def _command(name: str, verb: Verb) -> click.Command:
             click.echo(json.dumps(payload, ensure_ascii=False))
         else:
             import_module(verb.report).show(name, payload, options["lang"])
+        if status := payload.get("exit_status"):
+            raise click.exceptions.Exit(status)
 
     arguments = [_argument(word) for word in (*verb.argument.split(), *(["model"] if verb.model else []))]
     table = [_option(OPTIONS[option]) for option in (*verb.options, "lang")]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Options = dict[str, Any]
 Payload = dict[str, Any]
 
-GIVEN = ("params", "tokens", "flops", "devices", "mfu", "seconds", "days", "device_hours", "usd", "price")
+GIVEN = ("params", "tokens", "tokens_per_param", "flops", "devices", "mfu", "seconds", "days", "device_hours", "usd", "price")
 RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
 
 
@@ -90,12 +90,12 @@ def _peak(options: Options, device: Device | None) -> tuple[float | None, Payloa
 
 def _price(options: Options, device: Device | None) -> Payload:
     """The device's dated example price, unless one is given or follows."""
-    from bursar.jobs import usd_per_device_hour_of
+    from bursar.devices import price
 
-    if device is None or options["price"] is not None or (options["usd"] is not None and options["device_hours"] is not None):
+    if device is None or options["price"] is not None or options["usd"] is not None:
         return {}
-    found = usd_per_device_hour_of(device)
-    return {} if found is None else {"price": found}
+    found = price(device.id)
+    return {} if found is None else {"price": found.si}
 
 
 def _rates(known: Payload) -> Payload:

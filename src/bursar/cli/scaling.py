@@ -25,7 +25,9 @@ def _model(options: Options) -> Model | None:
 
     if not options.get("model"):
         return None
-    return load(options["model"], mtp=options.get("mtp", False), as_family=options.get("as_family"))
+    return load(
+        options["model"], mtp=options.get("mtp", False), as_family=options.get("as_family"), changes=options.get("set") or ()
+    )
 
 
 def _law(options: Options) -> Law:
@@ -105,8 +107,13 @@ def loss(options: Options) -> Payload:
     from bursar import scaling
 
     law, model = _law(options), _model(options)
-    params = _needed(_params(options, model, law), "params", "a MODEL or --params N")
-    tokens = _needed(options["tokens"], "tokens", "--tokens N")
+    limits = {"params": _params(options, model, law), "tokens": options["tokens"], "flops": options["flops"]}
+    if law.answers("alone") and len(given := {name: value for name, value in limits.items() if value is not None}) == 1:
+        return _limited_by(law, *given.popitem(), options)
+    if options["flops"] is not None:
+        raise PlanError("FLOPs beside parameters or tokens", field="flops", valid="--params with --tokens, or --flops alone by a law that says so")
+    params = _needed(limits["params"], "params", "a MODEL or --params N")
+    tokens = _needed(limits["tokens"], "tokens", "--tokens N")
     more = _more(options)
     if "unique_tokens" in law.takes:
         more.setdefault("unique_tokens", tokens)  # no token is read twice, unless it is said
@@ -127,6 +134,12 @@ def loss(options: Options) -> Payload:
         "outside": said(law.outside(params=params, tokens=tokens, flops=6 * params * tokens, **more), options),
         "band": band,
     }
+
+
+def _limited_by(law: Law, name: str, value: float, options: Options) -> Payload:
+    """The loss where one thing alone limits it."""
+    outside = said(law.outside(**{name: value}), options)
+    return {**about(law), "model": options["model"], name: value, "alone": name, "loss": law.alone(name, value), "outside": outside}
 
 
 def optimal(options: Options) -> Payload:

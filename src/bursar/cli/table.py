@@ -37,10 +37,12 @@ DEGREES = (
     "shard_group",
     "sharding",
     "reshard",
+    "overlap",
+    "ep_comm",
 )
 CLUSTER = ("device", "devices", "nodes")
 RUN = ("tokens", "price")
-READ = ("mtp", "as_family")
+READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
 PICTURES = "bursar.report.pictures"
 HOST = ("offload",)
@@ -65,10 +67,15 @@ def _scaling(argument: str, options: tuple[str, ...], example: str, answers: str
     return Verb(False, options, f"bursar scaling {example}", argument, answers, "bursar.report.scaling")
 
 
+def _budget(argument: str, options: tuple[str, ...], example: str) -> Verb:
+    """Where the answer and the report of numbers without a model are."""
+    return Verb(False, options, f"bursar {example}", argument, "bursar.cli.budget", "bursar.report.budget")
+
+
 LAW = ("law", "unique_tokens", "experts", "granularity", "bits")
 SCALING: Mapping[str, Verb] = {
     "laws": _scaling("", ("law",), "laws"),
-    "loss": _scaling("[model]", ("params", "tokens", *LAW, *READ), "loss --law epoch-huber --params 70B --tokens 1.4T"),
+    "loss": _scaling("[model]", ("params", "tokens", "flops", *LAW, *READ), "loss --law epoch-huber --params 70B --tokens 1.4T"),
     "optimal": _scaling("", ("flops", *LAW), "optimal --flops 1e24"),
     "allocate": _scaling(
         "[model]", ("flops", "loss", "params", "tokens", "inference_tokens", "unique_tokens", "law", *READ),
@@ -85,13 +92,38 @@ SCALING: Mapping[str, Verb] = {
 }  # fmt: skip
 
 
+def _matrix(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.matrix_gradients") -> Verb:
+    pictures = "bursar.report.matrix_pictures" if "chart" in options else ""
+    return Verb(False, options, f"bursar matrix {example}", argument, answers, "bursar.report.matrix", pictures)
+
+
+COSTS = "bursar.cli.matrix"
+MATRIX: Mapping[str, Verb] = {
+    "product": _matrix("sizes...", ("dtype", "result_dtype", "device"), "product 16384 32768 8192 --device h100-sxm", COSTS),
+    "vector": _matrix("sizes...", ("dtype", "result_dtype", "device"), "vector 16384 16384", COSTS),
+    "chain": _matrix("shapes...", (), "chain 10x1000 1000x10 10x1000", COSTS),
+    "conv": _matrix(
+        "input weight", ("stride", "pad", "dilation", "groups", "dtype"), "conv 8x3x224x224 64x3x7x7 --stride 2 --pad 3", COSTS
+    ),
+    "elementwise": _matrix("[operation] [shape]", ("special", "per_element"), "elementwise softmax 16384x8192", COSTS),
+    "gradient": _matrix(
+        "[sizes...]", ("storage", "a", "x", "b", "g", "y", "reduction"),
+        "gradient --a [[1,2],[3,4],[5,6]] --x [[1,0],[2,1]] --g [[1,2],[3,4],[5,6]]",
+    ),
+    "jacobian": _matrix("[sizes...]", ("a", "x"), "jacobian --a [[1,2],[3,4],[5,6]] --x [[1,0],[2,1]]"),
+    "mlp": _matrix("[widths...]", ("batch", "x", "w", "y", "activation", "reduction"), "mlp 32 128 128 10 --batch 64"),
+    "saved": _matrix("[operation]", ("dropout",), "saved attention"),
+    "graph": _matrix("widths...", ("batch", "chart"), "graph 32 128 128 10 --batch 64"),
+}  # fmt: skip
+
+
 VERBS: Mapping[str, Verb] = {
     "params": Verb(True, (*TUNING, *READ, "checkpoint", "chart"), "bursar params deepseek-v3 --mtp", pictures=PICTURES),
     "flops": Verb(
         True, ("seq", "past", "batch", "mask", *TUNING, *READ, "chart"), "bursar flops llama-3-8b --seq 8k --mask causal",
         pictures=PICTURES,
     ),
-    "kv": Verb(True, ("seq", "batch", "kv_dtype", "as_family"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
+    "kv": Verb(True, ("seq", "batch", "kv_dtype", "as_family", "set"), "bursar kv deepseek-v3 --seq 128k --kv-dtype fp8"),
     "activations": Verb(
         True, ("seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *READ, "chart"),
         "bursar activations gpt3-175b --kernels textbook --tp 8 --sp", pictures=PICTURES,
@@ -109,6 +141,31 @@ VERBS: Mapping[str, Verb] = {
     "plan": Verb(
         True, ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED], *CLUSTER, *RUN, *READ),
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
+    ),
+    "run": _budget(
+        "[model]", ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision", "peak", "mfu",
+                    "seconds", "days", "device_hours", "usd", "price", "recompute", "as_family", "set"),
+        "run --params 70B --tokens 15T --device h100-sxm --devices 1024 --mfu 0.5",
+    ),
+    "roofline": _budget(
+        "", ("device", "precision", "peak", "bandwidth", "flops", "bytes", "seconds"),
+        "roofline --device h100-sxm --flops 537M --bytes 537M",
+    ),
+    "states": _budget(
+        "", ("params", "precision", "grad_dtype", "optimizer", "state_dtype", "dp", "zero", "device", "capacity"),
+        "states --params 7B --dp 64 --zero 1 --device h100-sxm",
+    ),
+    "check": Verb(False, ("only", "claims"), "bursar check --only N4", answers="bursar.cli.check", report="bursar.report.check"),
+    "matrix": Verb(False, (), "bursar matrix mlp 32 128 128 10 --batch 64", answers=COSTS, verbs=MATRIX),
+    "explain": Verb(
+        False,
+        ("layer", "depth", "as", "seq", "micro_batch", "batch", "kv_dtype", "derivation", *BATCH, *TENSORS, "grad_buffer", "gathered",
+         *HOST, *TUNING, *DEGREES, *CLUSTER, *READ),
+        "bursar explain activations gpt3-175b --layer 0 --kernels textbook --seq 2048",
+        "quantity [model]", "bursar.cli.explain", "bursar.report.explain",
+    ),
+    "trace": Verb(
+        False, ("on", "strict", "depth", "html"), "bursar trace my_model.py:make", "target", "bursar.cli.measure", "bursar.report.measure"
     ),
     "models": Verb(False, (), "bursar models"),
     "devices": Verb(False, (), "bursar devices --json"),

@@ -28,7 +28,13 @@ CONVENTION = (
 def _model(options: Options) -> Model:
     from bursar.model import load
 
-    return load(options["model"], mtp=options.get("mtp", False), dropout=options.get("dropout"), as_family=options.get("as_family"))
+    return load(
+        options["model"],
+        mtp=options.get("mtp", False),
+        dropout=options.get("dropout"),
+        as_family=options.get("as_family"),
+        changes=options.get("set") or (),
+    )
 
 
 def _tuned(options: Options) -> Model:

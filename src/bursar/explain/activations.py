@@ -61,7 +61,7 @@ def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer
     runs = _runs(stage.layers, words.layers, named)
     if layer is not None:
         pair = next(run for run in reversed(runs) if run.first is not None and run.first <= layer)
-        return _explained(_layer(pair, sides(pair.ints, pair.words), alone=True), numbers)
+        return _explained(_assuming(_layer(pair, sides(pair.ints, pair.words), alone=True), plan), numbers)
     parts: list[Step] = []
     tables: dict[str, Step] = {}
     for kind, blocks in (("stem", zip(stage.stem, words.stem, strict=True)), ("layers", None), ("tail", None)):
@@ -78,11 +78,16 @@ def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer
     found = tuple([part for part in parts if part.steps])
     formula, value = total(found)
     root = Step(model.name, formula, value, "B", "explain_activations", source=SOURCE, place=PLACE, steps=found)
-    return _explained(root, numbers)
+    return _explained(_assuming(root, plan), numbers)
+
+
+def _assuming(root: Step, plan: Plan) -> Step:
+    facts = {"kernels": plan.kernels, "precision": plan.precision, "recompute": plan.recompute}
+    return replace(root, facts={**root.facts, **facts}, assumes=("assume_kernels", "assume_autograd"))
 
 
 def _explained(root: Step, numbers: dict[str, int]) -> Explained:
-    return Explained(root, numbers, closed.definitions(root.formula))
+    return Explained(root, numbers, closed.definitions(root))
 
 
 def _runs(ints: tuple[Any, ...], words: tuple[Any, ...], named: Letters) -> list[Pair]:
@@ -139,7 +144,8 @@ def _tensors(both: tuple[Side, Side], shared: bool, path: str, *, ends: bool = F
         if own.shared is shared:
             keeping = who.get(own.path, [])
             yield Step(
-                own.path, words.bytes(other), ints.bytes(own), "B", facts={"kind": own.kind}, source=_source(keeping, ints.kernels),
+                own.path, words.bytes(other), ints.bytes(own), "B", facts={"kind": own.kind, "slot": keeping[0].slot if keeping else ""},
+                source=_source(keeping, ints.kernels),
                 reasons=(Reason("why_checkpoint_input"),) if mode == "full" and not own.shared else reasons(keeping),
                 steps=() if mode == "full" else tuple(_views(both, own, other, keeping)),
             )  # fmt: skip

@@ -5,6 +5,7 @@ q = ad/h is the width of all queries over that of the residual stream, g = kd/h 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,11 +19,14 @@ s, b, h, a, k, d, q, g = (letter(name) for name in "sbhakdqg")
 DEFINED: Mapping[Any, Any] = {q: a * d / h, g: k * d / h}
 
 
-def definitions(formula: Any) -> Mapping[str, str]:
-    """What the letters of closed forms stand for, where they are used."""
-    if not {d, h} <= sp.sympify(formula).free_symbols:
-        return {}
-    return {str(name): readable.text(meaning) for name, meaning in DEFINED.items()}
+def definitions(root: Step) -> Mapping[str, str]:
+    """What the letters of the closed forms of a derivation stand for."""
+    used = _forms(root)
+    return {str(name): readable.text(meaning) for name, meaning in DEFINED.items() if any(re.search(rf"[\d( ]{name}(?![_A-Za-z])", form) for form in used)}
+
+
+def _forms(step: Step) -> list[str]:
+    return [step.closed, *[found for part in step.steps for found in _forms(part)]]
 
 
 def form(steps: tuple[Step, ...]) -> str:

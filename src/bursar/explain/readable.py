@@ -106,9 +106,16 @@ def _power(base: Any, exponent: Any) -> str:
 
 
 def _joined(factors: list[str], count: str) -> str:
-    """Letters side by side; names of several letters and brackets apart."""
-    plain = all(len(factor.rstrip("⁰¹²³⁴⁵⁶⁷⁸⁹")) == 1 for factor in factors)
-    return count + "".join(factors) if plain else "·".join([*([count] if count else []), *factors])
+    """Letters side by side; names of several letters, brackets and numbers apart."""
+    groups, before = [count], bool(count)
+    for factor in factors:
+        plain = len(factor.rstrip("⁰¹²³⁴⁵⁶⁷⁸⁹")) == 1 and not factor.isdigit()
+        if plain and before:
+            groups[-1] += factor
+        else:
+            groups.append(factor)
+        before = plain
+    return "·".join(filter(None, groups))
 
 
 def _sum(found: list[tuple[str, bool]]) -> str:

@@ -50,6 +50,8 @@ def times(count: Any, formula: Any) -> Any:
     """So many of something, its sum in brackets."""
     import sympy
 
+    if isinstance(count, int) and count == 1:
+        return formula
     return sympy.Mul(count, formula, evaluate=False) if isinstance(formula, sympy.Add) else count * formula
 
 

@@ -7,7 +7,7 @@ elements, from which `network.py` takes what crosses the wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bursar.dims import Dim
@@ -104,9 +104,10 @@ class Scatter(Collective):
 
 @dataclass(frozen=True)
 class AllToAll(Collective):
-    """Token copies sent to the ranks that hold their experts, or back (arXiv:2006.16668)."""
+    """Token copies sent to the ranks that hold their experts, or back (arXiv:2006.16668); a token has `top_k` of them."""
 
     group: str = "expert"
+    top_k: Dim = field(default=1, kw_only=True)
     forward = ("all_to_all",)
     backward = ("all_to_all",)
 

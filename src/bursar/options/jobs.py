@@ -6,7 +6,7 @@ from bursar import adapters, recompute
 from bursar.kernels import PROFILES
 from bursar.optimizers import OPTIMIZERS, UPDATES
 from bursar.options.option import Option, count, degree, layers, length, money, past, probability, rank
-from bursar.parallel import context, data, offload
+from bursar.parallel import context, data, expert, offload, overlap
 from bursar.parallel.schedules import SCHEDULES
 from bursar.plan import GATHERED, GRAD_BUFFERS
 from bursar.precision import CACHES, GRADIENTS, RECIPES, STATES
@@ -20,6 +20,11 @@ def recomputation(text: str) -> str:
 def offloaded(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """What is offloaded: optimizer,parameters,activations."""
     return offload.read(text)
+
+
+def overlapped(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """What runs beside compute: data,tensor,expert."""
+    return overlap.read(text)
 
 
 ROWS: tuple[Option, ...] = (
@@ -125,6 +130,22 @@ ROWS: tuple[Option, ...] = (
         (),
         "what lives on the host: optimizer (states and masters, updated there), parameters (with zero 3), activations; or none",
         "放在主机上的内容：optimizer（优化器状态与主权重，在主机更新）、parameters（需 zero 3）、activations，或 none",
+    ),
+    Option(
+        "overlap",
+        overlapped,
+        overlap.USUAL,
+        (),
+        "communication that runs beside compute: data, tensor (with --sp), expert; or none",
+        "与计算重叠的通信：data、tensor（需序列并行）、expert，或 none",
+    ),
+    Option(
+        "ep_comm",
+        None,
+        "all-to-all",
+        expert.COMMS,
+        "tokens sent to experts: every copy, or one for each domain and rank (DeepEP, HybridEP)",
+        "发往专家的词元：逐份发送，或每个域、每张卡只发一份（DeepEP、HybridEP）",
     ),
     Option("device", str, None, (), "device of the catalog", "设备型号"),
     Option("devices", degree, None, (), "number of devices", "设备数"),

@@ -70,6 +70,9 @@ def price(text: str | int) -> int:
     return count(text, low=0, high=1000)
 
 
+READS = (matrix, matrices, axes, strides, price)  # what reads numbers and nothing else
+
+
 def size(text: str, name: str) -> int:
     """One size of an argument. Raises PlanError."""
     try:

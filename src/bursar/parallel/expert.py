@@ -19,13 +19,15 @@ from bursar.parallel import tensor as tensor_parallel
 from bursar.tree import Architecture, Block, Input, Op
 
 UNIFORM = "uniform"
+# every copy of a token is sent, or one to each domain and rank that holds any of its experts (DeepEP, HybridEP)
+COMMS = ("all-to-all", "deduplicated")
 
 
 def shard(block: Block, *, expert: Dim, expert_tensor: Dim, tensor: Dim, sequence: bool, load: str = UNIFORM) -> Block:
     """One rank's part of every mixture of experts in a block, the busiest one's under a `load`; the rest of the block as it is."""
 
     def rank_part(op: Experts) -> Experts:
-        inside = tensor_parallel.shard(_dispatched(op.block, expert), expert_tensor, sequence=sequence)
+        inside = tensor_parallel.shard(_dispatched(op.block, expert, op.top_k), expert_tensor, sequence=sequence)
         spread, gathered = (tensor, expert_tensor) if sequence else (1, 1)
         experts = split(op.experts, expert, "experts", "ep")
         part = replace(op, experts=experts, block=inside, over=spread, gathered=gathered)
@@ -72,17 +74,17 @@ def busiest(load: str, experts: int, ranks: Dim) -> tuple[Dim, Dim]:
     return busy, mean
 
 
-def _dispatched(block: Block, expert: Dim) -> Block:
+def _dispatched(block: Block, expert: Dim, top_k: Dim) -> Block:
     """The expert's block between the all-to-all that brings its tokens and the one that takes them back."""
     lines: dict[str, Op] = {}
     renamed: dict[str, str] = {}
     for name, op in block.lines.items():
         lines[name] = replace(op, **{wire: renamed.get(getattr(op, wire), getattr(op, wire)) for wire in op.wires})
         if isinstance(op, Input):
-            lines["dispatch"] = AllToAll(name, op.width, expert)
+            lines["dispatch"] = AllToAll(name, op.width, expert, top_k=top_k)
             renamed[name] = "dispatch"
     last = next(reversed(lines))
-    lines["combine"] = AllToAll(last, lines[last].width, expert)
+    lines["combine"] = AllToAll(last, lines[last].width, expert, top_k=top_k)
     return block.rewired(lines)
 
 

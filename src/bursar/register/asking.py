@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from bursar import catalog
 from bursar.errors import PlanError, shown
-from bursar.options import OPTIONS, switch
+from bursar.options import OPTIONS, matrix, switch
 from bursar.options import option as read
 
 Line: TypeAlias = tuple[str, ...]
@@ -24,10 +24,16 @@ MODEL, WORD = "model", "word"
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
     "run": WORD, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
-    "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL, "scaling points": WORD,
+    **{f"matrix {verb}": WORD for verb in (
+        "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
+    )},
+    "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL,
+    "matrix product": WORD, "matrix vector": WORD, "matrix chain": WORD, "matrix conv": WORD, "matrix elementwise": WORD,
+    "matrix gradient": WORD, "matrix jacobian": WORD, "matrix mlp": WORD, "matrix saved": WORD, "matrix graph": WORD,
 }  # fmt: skip
-NUMBERS = (read.count, read.length, read.past, read.degree, read.rank, read.money, read.positive, read.probability, read.layers)
-TEXTS = ("law", "device", "family", "as_family", "derivation", "kv_dtype", "lora_targets", "recompute", "offload", "kernels", "set")
+NUMBERS = (read.count, read.length, read.past, read.degree, read.rank, read.money, read.positive, read.probability, read.layers,
+           *matrix.READS)  # fmt: skip
+TEXTS = ("storage", "activation", "law", "device", "family", "as_family", "derivation", "kv_dtype", "lora_targets", "recompute", "offload", "kernels", "set")
 _WORD = re.compile(r"[-+]?[\w.,:=+*\[\]]+")
 _PART = re.compile(r"([\w-]+)|\[(\d+)\]|\[([\w-]+)=([^\]]+)\]")
 
@@ -77,7 +83,10 @@ def _check_argument(argument: str, kind: str, text: str, where: str) -> None:
 
 
 def part(answer: Any, path: str) -> Any:
-    """A part of an answer: `stages[0].peak`, `devices[device=h100-sxm].peaks.bf16.value`, `components."layers.attn.out"`."""
+    """A part of an answer: `stages[0].peak`, `devices[device=h100-sxm].peaks.bf16.value`, `components."layers.attn.out"`; `#entries`
+    is how many there are of it, `#entries[count=96]` how many with that value."""
+    if path.startswith("#"):
+        return _counted(answer, path[1:])
     found, rest = answer, path
     while rest:
         if rest.startswith('"') and '"' in rest[1:]:
@@ -91,6 +100,15 @@ def part(answer: Any, path: str) -> Any:
             found = _step(found, step, path)
         rest = rest.removeprefix(".")
     return found
+
+
+def _counted(answer: Any, path: str) -> int:
+    listed, _, condition = path.partition("[")
+    rows = part(answer, listed)
+    if not isinstance(rows, list):
+        raise PlanError(f"read={shown(path)} finds no list", field="read", value=path)
+    field, _, value = condition.removesuffix("]").partition("=")
+    return sum(not field or (isinstance(row, Mapping) and str(row.get(field)) == value) for row in rows)
 
 
 def _step(found: Any, step: re.Match[str], path: str) -> Any:

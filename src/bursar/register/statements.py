@@ -9,7 +9,7 @@ from typing import Any
 from bursar.errors import FactError
 from bursar.facts import data, read_toml
 
-VERDICTS = ("OK", "COND", "WRONG", "CONFLICT", "GAP", "WISH")
+VERDICTS = ("OK", "COND", "WRONG", "VAGUE", "CONFLICT", "GAP", "WISH")
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,9 @@ class Form:
     def loss(self, params: Dim, tokens: Dim, **more: float) -> Dim:
         raise NotImplementedError
 
+    def alone(self, name: str, value: float) -> float:
+        raise NotImplementedError
+
     def optimum(self, flops: float, **more: float) -> Optimum:
         raise NotImplementedError
 
@@ -96,13 +99,18 @@ class Law:
     note: str = ""
 
     def answers(self, question: str) -> bool:
-        """Whether its paper answers a question: loss, optimum or hyperparameters."""
+        """Whether its paper answers a question: loss, alone, optimum or hyperparameters."""
         return getattr(type(self.form), question) is not getattr(Form, question)
 
     def loss(self, params: Dim, tokens: Dim, **more: float) -> Dim:
         """Loss at N parameters and D tokens, in the law's own unit."""
         self._needs("loss")
         return self.form.loss(params, tokens, **self._given(self.takes, more))
+
+    def alone(self, name: str, value: float) -> float:
+        """Loss where parameters, tokens or FLOPs alone limit it, for laws that say so."""
+        self._needs("alone")
+        return self.form.alone(name, value)
 
     def optimum(self, flops: float, **more: float) -> Optimum:
         """The compute-optimal model and data of a budget in FLOP."""
@@ -127,7 +135,7 @@ class Law:
 
     def _needs(self, question: str) -> None:
         if not self.answers(question):
-            have = [name for name in ("loss", "optimum", "hyperparameters") if self.answers(name)]
+            have = [name for name in ("loss", "alone", "optimum", "hyperparameters") if self.answers(name)]
             raise PlanError(f"law {self.name} has no {question}", field="law", value=self.name, valid=have)
 
     def outside(self, **values: float | None) -> list[Doubt]:

@@ -79,8 +79,9 @@ def limits(found: Format) -> Limits:
         )  # fmt: skip
     kind, sign = ("integer", 1) if isinstance(found, Integer) else ("codebook", 0)
     return Limits(
-        found.name, kind, found.bits, sign, None, None, None, found.max, found.min, None, None, None, found.codes, 0, 0, found.source
-    )
+        found.name, kind, found.bits, sign, exponent=None, mantissa=None, bias=None, max=found.max, min=found.min, min_normal=None,
+        min_subnormal=None, eps=None, finite=found.codes, infinities=0, nans=0, source=found.source,
+    )  # fmt: skip
 
 
 def layout(found: Format) -> tuple[tuple[str, int], ...]:
@@ -130,7 +131,7 @@ def stored(found: Format, text: str, mode: str, *, saturate: bool, seed: int = 0
         code = encode(found, value, mode, saturate=saturate, seed=seed)
         error = None
     decoded = found.decode(code)
-    if isinstance(decoded, float) or isinstance(value, float) and not math.isfinite(value):
+    if isinstance(decoded, float) or (isinstance(value, float) and not math.isfinite(value)):
         return Stored(code, fields(found, code), decoded, None, reading(found, code), decoded, decoded, Fraction(0))
     below, above, chance = neighbours(found, value)
     error = decoded - Fraction(value) if error is None else error

@@ -11,15 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from bursar.dims import ceil_div
 from bursar.errors import UnknownNameError
-from bursar.formats import Float, Format, Integer, named
+from bursar.formats import Format, Integer, named
 from bursar.theory.rounding import Array, quantize
 
 ABSMAX, POWER, TWO_LEVELS, ZERO_POINT = "absmax", "power of two", "two levels", "zero point"
+
+
+class Parts(NamedTuple):
+    """Elements and the scale of each, whose product is what is kept."""
+
+    elements: Array
+    scales: Array
 
 
 @dataclass(frozen=True)
@@ -43,25 +51,32 @@ class Blocks:
             return Fraction(self.element.bits)
         return self.element.bits + Fraction(self.scale.bits + self.beside, self.rows * self.columns)
 
-    def quantized(self, x: Array) -> Array:
-        """A matrix (rows, columns) as the format keeps it: elements times scales."""
+    def parts(self, x: Array) -> Parts:
+        """A matrix (rows, columns) as the elements that the format keeps, less their zero point, and the scale of each."""
         if self.rule == TWO_LEVELS:
             whole = float(np.max(np.abs(x))) / (float(self.element.max) * float(self.scale.max)) or 1.0
-            return self._in_blocks(x / whole) * whole
+            elements, scales = self._in_blocks(x / whole)
+            return Parts(elements, scales * whole)
         return self._in_blocks(x)
 
-    def _in_blocks(self, x: Array) -> Array:
+    def quantized(self, x: Array) -> Array:
+        """A matrix as the format keeps it: elements times scales."""
+        elements, scales = self.parts(x)
+        return elements * scales
+
+    def _in_blocks(self, x: Array) -> Parts:
         rows, columns = self.rows or x.shape[0], self.columns or x.shape[1]
         padded = np.pad(x, ((0, -x.shape[0] % rows), (0, -x.shape[1] % columns)))
         down, across = ceil_div(x.shape[0], rows), ceil_div(x.shape[1], columns)
-        blocks = padded.reshape(down, rows, across, columns)
-        held = self._with_zero_point(blocks) if self.rule == ZERO_POINT else self._scaled(blocks)
-        whole: Array = held.reshape(padded.shape)[: x.shape[0], : x.shape[1]]
-        return whole
+        found = self._split(padded.reshape(down, rows, across, columns))
+        return Parts(*[part.reshape(padded.shape)[: x.shape[0], : x.shape[1]] for part in found])
 
-    def _scaled(self, blocks: Array) -> Array:
+    def _split(self, blocks: Array) -> Parts:
+        if self.rule == ZERO_POINT:
+            return self._with_zero_point(blocks)
         scales = self.scales(np.max(np.abs(blocks), axis=(1, 3), keepdims=True))
-        return quantize(blocks / scales, self.element, saturate=True) * scales
+        elements = quantize(blocks / scales, self.element, saturate=True)
+        return Parts(elements, np.broadcast_to(scales, blocks.shape))
 
     def scales(self, largest: Array) -> Array:
         """The scale of blocks whose largest magnitudes are given; 1 for blocks of zeros."""
@@ -69,22 +84,21 @@ class Blocks:
             top = np.frexp(float(self.element.max))[1] - 1
             exponent = np.frexp(largest)[1] - 1 - top
             return np.where(largest > 0, np.ldexp(1.0, np.clip(exponent, -127, 127)), 1.0)
-        kept = quantize(largest / float(self.element.max), self.scale, saturate=True)
-        return np.where(kept > 0, kept, 1.0)
+        return self._kept(largest / float(self.element.max))
 
-    def _with_zero_point(self, blocks: Array) -> Array:
+    def _with_zero_point(self, blocks: Array) -> Parts:
         low = np.minimum(np.min(blocks, axis=(1, 3), keepdims=True), 0)
         high = np.maximum(np.max(blocks, axis=(1, 3), keepdims=True), 0)
-        steps = float(self.element.max - _least(self.element))
-        scale = quantize((high - low) / steps, self.scale, saturate=True)
-        scale = np.where(scale > 0, scale, 1.0)
-        zero = np.rint(-low / scale)
-        held: Array = (np.clip(np.rint(blocks / scale) + zero, 0, steps) - zero) * scale
-        return held
+        steps = self.element.codes - 1
+        scales = self._kept((high - low) / steps)
+        zero = np.rint(-low / scales)
+        elements = np.clip(np.rint(blocks / scales) + zero, 0, steps) - zero
+        return Parts(elements, np.broadcast_to(scales, blocks.shape))
 
-
-def _least(found: Format) -> Fraction:
-    return -found.max if isinstance(found, Float) else found.min
+    def _kept(self, scales: Array) -> Array:
+        """Scales in their format; one that is too small for it is 1."""
+        kept = quantize(scales, self.scale, saturate=True)
+        return np.where(kept > 0, kept, 1.0)
 
 
 def _mx(name: str, element: str) -> Blocks:

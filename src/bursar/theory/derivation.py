@@ -101,3 +101,25 @@ def _product_tex(term: Term) -> str:
 
 def _gradient_tex(term: Term) -> str:
     return rf"\frac{{\partial L}}{{\partial {term.result.removeprefix('dL/d')}}} = {_product_tex(term)}"
+
+
+def mlp_equations(*, mean: bool) -> tuple[Line, ...]:
+    """Back-propagation through layers, samples as rows."""
+    share, share_tex = ("/(B·M_n)", r"\frac{2}{BM_n}") if mean else ("", "2")
+    return (
+        Line("mlp_forward", "h_i = z_(i−1)·w_i,  z_i = σ(h_i),  z_0 = x", r"h_i = z_{i-1}w_i,\quad z_i = \sigma(h_i),\quad z_0 = x"),
+        Line(
+            "mlp_error_mean" if mean else "mlp_error",
+            f"G_n = 2·(z_n − y){share} ⊙ σ′(h_n)",
+            rf"G_n = {share_tex}\,(z_n - y)\odot\sigma'(h_n)",
+        ),
+        Line("mlp_weight", "dL/dw_i = z_(i−1)ᵀ·G_i", r"\frac{\partial L}{\partial w_i} = z_{i-1}^{\top}G_i"),
+        Line("mlp_bias", "dL/db_i = 1ᵀ·G_i", r"\frac{\partial L}{\partial b_i} = \mathbf{1}^{\top}G_i"),
+        Line("mlp_back", "G_(i−1) = (G_i·w_iᵀ) ⊙ σ′(h_(i−1))", r"G_{i-1} = (G_iw_i^{\top})\odot\sigma'(h_{i-1})"),
+        Line(
+            "mlp_ratio",
+            "R/F = 2 − M_0·M_1/Σ M_(i−1)·M_i",
+            r"\frac{R}{F} = 2 - \frac{M_0M_1}{\sum_i M_{i-1}M_i}",
+        ),
+        Line("mlp_deep", "N layers M → M and one M → C: R/F = 2 − 1/(N + C/M)", r"\frac{R}{F} = 2 - \frac{1}{N + C/M}"),
+    )

@@ -8,6 +8,7 @@ after `interval` steps without one in a row it is multiplied by `growth`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from bursar.formats import Float
 from bursar.theory.rounding import Array, quantize
 
 GOOD, OVERFLOW = "good", "overflow"
-MOST_EVENTS = 1_000_000
+MOST_EVENTS = 100_000
 
 
 class Scaler(NamedTuple):
@@ -52,11 +53,11 @@ def events(text: str) -> tuple[str, ...]:
     found: list[str] = []
     for part in text.split(","):
         name, _, times = part.strip().partition("*")
-        if name not in (GOOD, OVERFLOW) or not (times or "1").isdecimal() or len(times) > 7 or len(found) > MOST_EVENTS:
-            raise PlanError(
-                f"events={shown(text)}", field="events", value=text, valid="good or overflow, as in good,overflow,good*2000"
-            )
-        found += [name] * min(int(times or "1"), MOST_EVENTS)
+        count = int(times or "1") if (times or "1").isdecimal() and len(times) < 7 else MOST_EVENTS
+        if name not in (GOOD, OVERFLOW) or len(found) + count > MOST_EVENTS:
+            valid = f"good or overflow, at most {MOST_EVENTS:,}, as in good,overflow,good*2000"
+            raise PlanError(f"events={shown(text)}", field="events", value=text, valid=valid)
+        found += [name] * count
     return tuple(found)
 
 
@@ -83,6 +84,20 @@ def _steps(overflows: Iterable[Callable[[float], bool]], rule: Scaler) -> Iterat
             after, streak = (scale * rule.growth, 0) if grown else (scale, streak)
             yield Scaled(GOOD, scale, True, after)
         scale = after
+
+
+def largest_of(count: int, median: float, decades: float, steps: int, seed: int = 0) -> list[float]:
+    """The largest of `count` log-normal gradients in each of some steps: Φ⁻¹(U^(1/count)) standard deviations of `decades` (powers of
+    ten) above the median."""
+    draw, normal = np.random.default_rng(seed), NormalDist()
+    chances = (1 - draw.random(steps)) ** (1 / count)
+    return [median * 10.0 ** (decades * normal.inv_cdf(min(float(chance), 1 - 1e-16))) for chance in chances]
+
+
+def drawn(count: int, median: float, decades: float, seed: int = 0) -> Array:
+    """Log-normal gradients."""
+    found: Array = median * 10.0 ** (decades * np.random.default_rng(seed).standard_normal(count))
+    return found
 
 
 def unscaled(gradient: float, scale: float, found: Float) -> tuple[float, float]:

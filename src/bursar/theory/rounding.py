@@ -35,7 +35,7 @@ class Neighbours(NamedTuple):
 def neighbours(found: Format, value: Value) -> Neighbours:
     """The numbers of a format on both sides of a value; beyond its ends they are what rounding outwards gives there."""
     below, above = found.rounded(value, "down"), found.rounded(value, "up")
-    if isinstance(below, float) or isinstance(above, float) or isinstance(value, float) and not math.isfinite(value):
+    if isinstance(below, float) or isinstance(above, float) or (isinstance(value, float) and not math.isfinite(value)):
         return Neighbours(below, above, Fraction(0))
     exact = Fraction(value)
     inside = below < exact < above

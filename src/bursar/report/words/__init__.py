@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bursar.report.words import jobs, scaling
+from bursar.report.words import budget, check, explain, explain_reasons, jobs, matrix, measure, scaling
 from bursar.report.words.words import Words
 
-TOPICS: tuple[Mapping[str, Words], ...] = (jobs.WORDS, scaling.WORDS)
+TOPICS: tuple[Mapping[str, Words], ...] = (
+    jobs.WORDS,
+    scaling.WORDS,
+    budget.WORDS,
+    check.WORDS,
+    matrix.WORDS,
+    measure.WORDS,
+    explain.WORDS,
+    explain_reasons.WORDS,
+)
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 
 

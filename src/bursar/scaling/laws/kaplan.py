@@ -41,6 +41,11 @@ class Kaplan(Form):
         """Equation 1.5: [(N_c/N)^(α_N/α_D) + D_c/D]^α_D."""
         return float(((self.N_c / params) ** (self.alpha_n / self.alpha_d) + self.D_c / tokens) ** self.alpha_d)
 
+    def alone(self, name: str, value: float) -> float:
+        """The loss where parameters, tokens or the best use of some FLOPs alone limit it (equations 1.1 to 1.3)."""
+        power = {"params": self.of_params, "tokens": self.of_tokens, "flops": self.of_compute}[name]
+        return power.at(value / PF_DAY if name == "flops" else value)
+
     def loss_at_step(self, params: float, steps: float) -> float:
         """Equation 1.6: (6.5e13/N)^0.077 + (2.1e3/S)^0.76, steps at a batch far above the critical one."""
         return Power(6.5e13, 0.077).at(params) + Power(2.1e3, 0.76).at(steps)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bursar.theory.initialization.activations import Array, quadrature
-from bursar.theory.initialization.propagation import Layer, Network
+from bursar.theory.initialization.network import Layer, Network
 
 
 class Jet(NamedTuple):

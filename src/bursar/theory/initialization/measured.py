@@ -14,7 +14,7 @@ import numpy as np
 
 from bursar.errors import PlanError
 from bursar.theory.initialization.activations import Array
-from bursar.theory.initialization.propagation import Layer, Network
+from bursar.theory.initialization.network import Layer, Network
 from bursar.theory.initialization.truncation import kept
 
 SAMPLES, NETWORKS = 100_000, 50

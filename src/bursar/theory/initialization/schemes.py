@@ -73,7 +73,9 @@ class Scheme:
     formula: str
     source: str
     aliases: tuple[str, ...] = ()
-    call: str = ""  # torch.nn.init's, with the rule's values put in
+    call: str = ""  # of torch.nn.init, with the rule's values put in
+    activation: str = "linear"  # whose gain it takes where nothing is said
+    std: float | None = None  # that of its source
 
 
 ROWS = (
@@ -82,16 +84,16 @@ ROWS = (
     ),
     Scheme(
         "xavier", "Glorot and Bengio 2010", xavier, ("fan_in", "fan_out", "gain"), "uniform", "2*gain**2/(fan_in + fan_out)",
-        "glorot-2010", ("glorot",), "xavier_uniform_(w, gain={gain:.6g})",
+        "glorot-2010", ("glorot",), "uniform_(w, -{limit:.6g}, {limit:.6g})",
     ),
     Scheme(
         "he", "He et al. 2015", he, ("fan", "gain"), "normal", "gain**2/fan", "he-2015", ("kaiming",),
-        "kaiming_normal_(w, mode='{mode}', nonlinearity='{activation}')",
+        "normal_(w, std={std:.6g})", "relu",
     ),
     Scheme("normal", "N(0, std²)", normal, ("std",), "normal", "std**2", "definition", call="normal_(w, std={std:.6g})"),
     Scheme(
         "gpt2", "Radford et al. 2019, projections into the residual stream", residual, ("std", "depth"), "normal",
-        "std**2/(2*depth)", "gpt2", ("residual",), "normal_(w, std={std:.6g})",
+        "std**2/(2*depth)", "gpt2", ("residual",), "normal_(w, std={std:.6g})", std=0.02,
     ),
     Scheme(
         "small", "Nguyen and Salazar 2019, small init", small, ("fan_in",), "normal", "2/(5*fan_in)", "small-init",
@@ -103,11 +105,11 @@ ROWS = (
     ),
     Scheme(
         "deepnorm", "Wang et al. 2022, DeepNet", deepnorm, ("fan_in", "fan_out", "depth"), "normal",
-        "2/((fan_in + fan_out)*sqrt(8*depth))", "deepnet", call="xavier_normal_(w, gain={gain:.6g})",
+        "2/((fan_in + fan_out)*sqrt(8*depth))", "deepnet", call="normal_(w, std={std:.6g})",
     ),
     Scheme(
-        "torch-linear", "torch.nn.Linear and Conv", torch_linear, ("fan_in",), "uniform", "1/(3*fan_in)", "torch-linear",
-        call="kaiming_uniform_(w, a=math.sqrt(5))",
+        "torch-linear", "torch.nn.Linear and Conv", torch_linear, ("fan_in",), "uniform", "1/(3*fan_in)", "torch-init",
+        call="uniform_(w, -{limit:.6g}, {limit:.6g})",
     ),
     Scheme(
         "orthogonal", "Saxe et al. 2013", orthogonal, ("fan_in", "fan_out", "gain"), "orthogonal", "gain**2/Max(fan_in, fan_out)",

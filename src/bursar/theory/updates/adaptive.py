@@ -1,7 +1,7 @@
 """Steps divided by the root of squared gradients, element by element: AdaGrad, RMSProp, Adam and its kin, LAMB.
 
-`eps_inside` puts ε under the root: the denominator is then at least √ε and not ε. `weight_decay` of AdaGrad, RMSProp, Adam and AMSGrad is
-the L2 penalty's λθ, added to the gradient; AdamW takes it off the weight.
+`eps_inside` puts ε under the root: the denominator is then at least √ε and not ε. `weight_decay` of AdaGrad, RMSProp, Adam and
+AMSGrad is the L2 penalty's λθ, added to the gradient; AdamW takes it off the weight.
 """
 
 from __future__ import annotations

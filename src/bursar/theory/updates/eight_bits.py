@@ -1,7 +1,7 @@
 """AdamW with its moments in blocks of 8 bits (arXiv:2110.02861): a code per value and one FP32 maximum per block.
 
-A code is the place of the nearest value in the dynamic map, whose leading zeros are a decimal exponent: values of 10^(−6) to 1 of the
-block's maximum, denser the larger they are. Weights of few elements keep FP32 moments, as in bitsandbytes.
+A code is the place of the nearest value in the dynamic map, whose leading zeros are a decimal exponent: values of 10^(−6) to 1 of
+the block's maximum, denser the larger they are. Weights of few elements keep FP32 moments, as in bitsandbytes.
 """
 
 from __future__ import annotations

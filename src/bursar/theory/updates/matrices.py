@@ -93,9 +93,9 @@ def start_shampoo(theta: Array) -> State:
 def shampoo(
     theta: Array, gradient: Array, state: State, t: int, *, lr: float = 0.01, beta1: float = 0.9, eps: float = 1e-6, every: int = 1
 ) -> Stepped:
-    """Per block: L ← L + GGᵀ; R ← R + GᵀG; θ ← θ − η·(L+εI)^(−1/4)·M·(R+εI)^(−1/4), with M the moving average of gradients, its bias
-    taken off; a vector has one factor, to the power −1/2 (arXiv:1802.09568, algorithm 1; β₁ = 0 is the paper's). Roots are computed in
-    the first step and every `every` steps."""
+    """Per block: L ← L + GGᵀ; R ← R + GᵀG; θ ← θ − η·(L+εI)^(−1/4)·M·(R+εI)^(−1/4), with M the moving average of gradients, its
+    bias taken off; a vector has one factor, to the power −1/2 (arXiv:1802.09568, algorithm 1; β₁ = 0 is the paper's). Roots are
+    computed in the first step and every `every` steps."""
     average = beta1 * state["exp_avg"] + (1 - beta1) * gradient
     sides = min(theta.ndim, 2)
     pairs = list(zip(_blocks(_matrix(gradient)), _blocks(_matrix(average / (1 - beta1**t))), strict=True))
@@ -136,7 +136,7 @@ def _joined(blocks: Sequence[Array], shape: tuple[int, ...]) -> Array:
 
 def start_soap(theta: Array) -> State:
     """Squares for the sides of a matrix that are not too long, and their eigenbases; none for a vector."""
-    sides = [] if theta.ndim < 2 else [side if side <= LARGEST else 0 for side in _matrix(theta).shape]
+    sides = [side if theta.ndim > 1 and side <= LARGEST else 0 for side in _matrix(theta).shape]
     squares = tuple(np.zeros((side, side)) for side in sides)
     whole = np.zeros_like(theta)
     return {"exp_avg": whole, "exp_avg_sq": whole.copy(), "factors": squares, "eigenbasis": tuple(s.copy() for s in squares)}
@@ -150,10 +150,7 @@ def soap(
     θ ← (1−ηλ)(θ − η·Qₗ(QₗᵀmQᵣ/√v)Qᵣᵀ) with Adam's bias correction (arXiv:2409.11321, algorithm 3, and the authors' code).
 
     The first gradient sets the factors up and moves nothing. Eigenvectors are refined by a step of power iteration and a QR
-    decomposition every `every` steps. A vector is Adam's."""
-    if theta.ndim < 2:
-        found = adaptive.adamw(theta, gradient, state, t, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
-        return found._replace(state={**state, **found.state})
+    decomposition every `every` steps. A side without a factor is not turned: a vector is Adam's."""
     g, bases = _matrix(gradient), state["eigenbasis"]
     factors = _averaged(state["factors"], g, beta2)
     if t == 1:

@@ -21,10 +21,10 @@ def sgd(theta: Array, gradient: Array, state: State, t: int, *, lr: float = 0.00
 
 def momentum(
     theta: Array, gradient: Array, state: State, t: int, *, lr: float = 0.001, momentum: float = 0.9, weight_decay: float = 0.0,
-    form: str = "classical",
+    momentum_form: str = "classical",
 ) -> Stepped:  # fmt: skip
     """v ← γv + g (Polyak, PyTorch), or as a moving average v ← γv + (1−γ)g, whose steps are 1 − γ as long; θ ← θ − ηv."""
-    v = _velocity(theta, gradient, state, momentum, weight_decay, form)
+    v = _velocity(theta, gradient, state, momentum, weight_decay, momentum_form)
     return Stepped(theta - lr * v, {"momentum": v}, {"update": v})
 
 
@@ -39,7 +39,7 @@ def nesterov(
 
 def _velocity(theta: Array, gradient: Array, state: State, decay: float, weight_decay: float, form: str) -> Array:
     if form not in FORMS:
-        raise PlanError(f"form={form}", field="form", value=form, valid=FORMS)
+        raise PlanError(f"momentum_form={form}", field="momentum_form", value=form, valid=FORMS)
     share = 1.0 if form == "classical" else 1 - decay
     v: Array = decay * state["momentum"] + share * (gradient + weight_decay * theta)
     return v

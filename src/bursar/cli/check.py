@@ -1,0 +1,103 @@
+"""The register replayed: every claimed number asked of bursar in process, and the verdict on every statement."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bursar.register.asking import Line
+    from bursar.register.replay import Replayed
+    from bursar.register.statements import Statement
+
+Options = dict[str, Any]
+Payload = dict[str, Any]
+FAILED = 2  # exit status where a number differs
+
+
+def check(options: Options) -> Payload:
+    """The register of published claims replayed: every number, and the verdict on every statement with its reason."""
+    from bursar.register import replay
+    from bursar.register.statements import statements
+
+    lang, own = options["lang"], options["claims"]
+    numbers = replay.claims(own) if own else replay.register()
+    said = () if own else statements()
+    wanted = replay.chosen([*[one.id for one in numbers], *[one.id for one in said]], options["only"])
+    rows = list(replay.replay([number for number in numbers if number.id in wanted], ask))
+    computed = {row.number.id: row for row in rows}
+    groups = replay.counts(rows)
+    failed = sum(group[replay.DIFFERS] + group[replay.REFUSED] for group in groups.values())
+    return {
+        "check": [
+            *[_number(row, said, lang) for row in rows],
+            *[_statement(one, computed, lang) for one in said if one.id in wanted],
+        ],
+        "groups": groups,
+        "verdicts": _verdicts([one for one in said if one.id in wanted]),
+        "failed": failed,
+        "exit_status": FAILED if failed else 0,
+    }
+
+
+def ask(line: Line) -> Payload:
+    """The JSON object that a command line prints, run in this process."""
+    from bursar.cli import main
+
+    out = StringIO()
+    with redirect_stdout(out), redirect_stderr(StringIO()):
+        main([*line, "--json"])
+    found: Payload = json.loads(out.getvalue())
+    return found
+
+
+def _number(row: Replayed, said: tuple[Statement, ...], lang: str) -> Payload:
+    number = row.number
+    return {
+        "id": number.id,
+        "what": number.what[lang],
+        "claimed": number.shown,
+        "computed": row.computed,
+        "unit": number.unit,
+        "verdict": row.verdict,
+        **({"error": row.error} if row.error else {}),
+        **({"needs": number.needs} if number.needs else {}),
+        "asked": list(dict.fromkeys(" ".join(("bursar", *line)) for line, _ in number.asks.values())),
+        "source": number.source or _cited(number.id, said, lang),
+    }
+
+
+def _cited(name: str, said: tuple[Statement, ...], lang: str) -> str:
+    """The statements that a number of the register stands behind."""
+    from bursar.report.words import say
+
+    return say("comma", lang).join([_place(one, lang) for one in said if name in one.numbers]) or say("check_register", lang)
+
+
+def _place(one: Statement, lang: str) -> str:
+    from bursar.report.words import say
+
+    return say("check_place", lang, id=one.id, document=one.id[1], lines=one.lines)
+
+
+def _statement(one: Statement, computed: dict[str, Replayed], lang: str) -> Payload:
+    found = {name: computed[name].computed for name in one.numbers if name in computed}
+    return {
+        "id": one.id,
+        "what": one.title[lang],
+        "claimed": one.stated[lang],
+        "computed": found,
+        "verdict": one.verdict,
+        "reason": one.reason[lang],
+        "numbers": list(one.numbers),
+        "answered_by": list(one.answered_by),
+        "source": _place(one, lang),
+    }
+
+
+def _verdicts(said: list[Statement]) -> dict[str, int]:
+    from bursar.register.statements import VERDICTS
+
+    return {verdict: sum(one.verdict == verdict for one in said) for verdict in VERDICTS} if said else {}

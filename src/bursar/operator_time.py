@@ -1,0 +1,67 @@
+"""Seconds of one operator where it stands in a block: which of the device's rates it runs at, and what it moves beside."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from bursar.dims import Dim, at_least
+from bursar.kernels import Implementation
+from bursar.ops.attention import AttentionCore
+from bursar.ops.context import HeadAttention
+from bursar.roofline import HEAD, Roofline
+from bursar.step import Step
+from bursar.tree import Line
+
+OWN_RATE = ("experts", "loss")  # slots whose traffic has a rate of its own
+
+
+def seconds(line: Line, kernel: Implementation, width: int | Fraction, roof: Roofline) -> tuple[Dim, Dim]:
+    """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
+    op, step = line.op, line.step
+    moved, backward_moved = op.moved(step), op.backward_moved(step)
+    if type(moved) is int and moved == 0:
+        return 0, 0
+    if kernel.scratch:
+        scratch = kernel.scratch(op, step)
+        moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
+    if op.engine == "vector":
+        if op.slot in OWN_RATE:
+            return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
+        return roof.traffic(moved, width), 0 if op.still else roof.traffic(backward_moved, width)
+    seen = step.as_causal if kernel.skips_masked else step
+    inputs, weights = op.gradients(seen)
+    gradients = inputs + weights if kernel.rerun is None else inputs + weights + kernel.rerun(op, seen)
+    if op.engine == "attention":
+        return _attention(line, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
+    narrow = op.quantised and bool(roof.cast_bytes)
+    if line.nested:
+        there, back = _grouped(line, op.flops(seen), gradients, moved, width, roof, narrow=narrow)
+    else:
+        there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
+        back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
+    if not narrow:
+        return there, back
+    return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
+
+
+def _grouped(
+    line: Line, flops: Dim, gradients: Dim, moved: Dim, width: int | Fraction, roof: Roofline, *, narrow: bool
+) -> tuple[Dim, Dim]:
+    """Seconds of one product for every expert of a rank. Each is too short to hide its traffic behind the products of others: the
+    weights of all of them are read, and their gradients are written."""
+    op = line.op
+    everything = roof.traffic(moved + (line.instances - 1) * op.weights(), width)
+    times = op.trainable + op.passes
+    there = roof.compute(flops, narrow=narrow, grouped=True) + everything
+    return there, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
+
+
+def _attention(line: Line, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline) -> tuple[Dim, Dim]:
+    """Seconds of an attention core, whose rate depends on the length and on the size of a head."""
+    op = line.op
+    length = op.span(line.step) if isinstance(op, HeadAttention) else line.step.queries
+    head = op.head_dim if isinstance(op, AttentionCore) else HEAD
+    return (
+        at_least(roof.attend(op.flops(seen), length, head), moved),
+        0 if op.still else at_least(roof.attend(gradients, length, head, roof.attention_backward), backward),
+    )

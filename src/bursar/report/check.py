@@ -1,0 +1,79 @@
+"""The replayed register for people: a table of numbers, every statement with the reason for its verdict, and counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bursar.report.tables import screen
+from bursar.report.words import say
+
+Payload = dict[str, Any]
+STYLES = {
+    "reproduced": "green", "differs": "bold red", "refused": "bold red", "not built": "dim", "OK": "green", "COND": "yellow",
+    "WRONG": "bold red", "CONFLICT": "red", "GAP": "dim", "VAGUE": "yellow", "WISH": "dim",
+}  # fmt: skip
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print what was replayed."""
+    console = screen()
+    numbers = [row for row in payload["check"] if "asked" in row]
+    statements = [row for row in payload["check"] if "reason" in row]
+    if numbers:
+        console.print(_numbers(numbers, lang))
+    for row in statements:
+        _statement(row, lang, console)
+    _counts(payload, len(numbers), len(statements), lang, console)
+
+
+def _numbers(rows: list[Payload], lang: str) -> Table:
+    table = Table(title=say("check_numbers", lang), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for key in ("", "check_verdict", "check_claimed", "check_what"):
+        table.add_column(say(key, lang) if key else "", overflow="fold")
+    for row in rows:
+        claimed = " ".join([row["claimed"], row["unit"]]).rstrip()
+        table.add_row(row["id"], Text(say(row["verdict"], lang), STYLES[row["verdict"]]), Text(claimed), Text(row["what"] + _more(row, lang)))
+    return table
+
+
+def _more(row: Payload, lang: str) -> str:
+    """What a number that is not reproduced needs said."""
+    if row["verdict"] == "reproduced":
+        return ""
+    if row["verdict"] == "not built":
+        return "\n" + say("check_needs", lang, text=row["needs"])
+    computed = f"{say('check_computed', lang)} {row['computed']}" if row["computed"] is not None else say("check_refused", lang, text=row["error"])
+    return "\n".join(["", computed, *[say("check_asked", lang, text=line) for line in row["asked"]]])
+
+
+def _statement(row: Payload, lang: str, console: Console) -> None:
+    """A statement in three lines: its verdict, what was stated, why the verdict."""
+    head = Text.assemble((row["id"], "bold"), "  ", (say(row["verdict"], lang), STYLES[row["verdict"]]), "  ", row["what"])
+    console.print(head)
+    for key, text in (("check_stated", row["claimed"]), ("check_reason", row["reason"])):
+        console.print(Padding(Text(say(key, lang, text=text)), (0, 0, 0, 2)))
+    if row["answered_by"]:
+        console.print(Padding(Text(say("check_shows", lang, text="; ".join(row["answered_by"])), "dim"), (0, 0, 0, 2)))
+
+
+def _counts(payload: Payload, numbers: int, statements: int, lang: str, console: Console) -> None:
+    """How many of each verdict, by group and in all."""
+    if numbers:
+        verdicts = ("reproduced", "differs", "refused", "not built")
+        table = Table(header_style="bold", box=None, pad_edge=False)
+        table.add_column(say("check_group", lang))
+        for verdict in verdicts:
+            table.add_column(say(verdict, lang), justify="right")
+        for name, group in payload["groups"].items():
+            table.add_row(name, *[str(group[verdict]) for verdict in verdicts])
+        console.print(table)
+        sums = {verdict.replace(" ", "_"): sum(group[verdict] for group in payload["groups"].values()) for verdict in verdicts}
+        console.print(say("check_sum", lang, total=numbers, **sums), style="bold")
+    if statements:
+        parts = [f"{count} {say(verdict, lang)}" for verdict, count in payload["verdicts"].items() if count]
+        console.print(say("check_said", lang, total=statements, parts=say("comma", lang).join(parts)), style="bold")

@@ -1,0 +1,67 @@
+"""What the verbs that measure print: tables of the objects that they answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bursar.errors import BursarError
+from bursar.report.tables import screen
+from bursar.report.units import percent, whole
+from bursar.report.words import say
+
+Payload = dict[str, Any]
+LEVELS = 3  # of modules, where no depth is asked for
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print the answer of a verb, and write it as HTML where a file was named."""
+    trace(payload, lang, screen())
+    if payload["html"]:
+        _html(payload, lang)
+
+
+def trace(payload: Payload, lang: str, console: Console) -> None:
+    """The tree of modules with shares, what was saved, what is not known."""
+    console.print(Text(say("trace_title", lang, module=payload["module"], device=payload["device"]), style="bold"))
+    console.print(_tree(payload, lang))
+    if payload["again_flops"]:
+        console.print(say("trace_again", lang, flops=whole(payload["again_flops"])))
+    console.print(say("trace_convention", lang, macs=whole(payload["forward_macs"])), style="dim")
+    if payload["unknown_ops"]:
+        names = ", ".join(f"{item['op']} ({item['calls']})" for item in payload["unknown_ops"])
+        console.print(say("trace_unknown", lang, names=names), style="bold", markup=False)
+
+
+def _tree(payload: Payload, lang: str) -> Table:
+    total, depth = payload["measured"], LEVELS if payload["depth"] is None else payload["depth"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(say("trace_module", lang), overflow="fold")
+    for key in ("parameters", "trace_forward", "share", "trace_backward", "trace_saved", "share"):
+        table.add_column(say(key, lang), justify="right")
+    for part in payload["modules"]:
+        if part["depth"] <= depth:
+            name = part["path"] if part["path"] == "." else "  " * part["depth"] + part["path"].rsplit(".", 1)[-1]
+            flops, saved = _share(part["forward"], total["forward_flops"]), _share(part["saved"], total["saved_bytes"])
+            cells = [whole(part["params"]), whole(part["forward"]), flops, whole(part["backward"]), whole(part["saved"]), saved]
+            table.add_row(Text(f"{name}: {part['kind']}"), *cells)
+    return table
+
+
+def _share(value: int, total: int) -> str:
+    return percent(value / total) if total else ""
+
+
+def _html(payload: Payload, lang: str) -> None:
+    from io import StringIO
+
+    console = Console(record=True, width=160, file=StringIO(), highlight=False)
+    trace(payload, lang, console)
+    try:
+        Path(payload["html"]).write_text(console.export_html(), encoding="utf-8")
+    except OSError as error:
+        raise BursarError(f"cannot write {payload['html']}: {error.strerror}", field="html", value=payload["html"]) from None

@@ -1,0 +1,41 @@
+"""Words of the register and of its replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bursar.report.words.words import Words
+
+WORDS: Mapping[str, Words] = {
+    "check_register": Words("the register", "登记册"),
+    "check_place": Words("{id} (lecture notes {document}, lines {lines})", "{id}（讲义 {document}，第 {lines} 行）"),
+    "check_numbers": Words("Numbers", "数值"),
+    "check_statements": Words("Statements", "陈述"),
+    "check_group": Words("group", "组"),
+    "check_claimed": Words("claimed", "主张"),
+    "check_computed": Words("computed", "计算所得"),
+    "check_what": Words("what", "内容"),
+    "check_verdict": Words("verdict", "结论"),
+    "check_stated": Words("Stated: {text}", "原文：{text}"),
+    "check_reason": Words("Verdict: {text}", "评判：{text}"),
+    "check_shows": Words("Shown by: {text}", "演示：{text}"),
+    "check_refused": Words("bursar refused: {text}", "bursar 拒绝回答：{text}"),
+    "check_asked": Words("asked: {text}", "所问：{text}"),
+    "check_needs": Words("waits for bursar {text}", "待 bursar {text} 完成"),
+    "reproduced": Words("reproduced", "复现"),
+    "differs": Words("differs", "不符"),
+    "refused": Words("refused", "拒绝回答"),
+    "not built": Words("not built", "尚未实现"),
+    "OK": Words("right", "正确"),
+    "COND": Words("right under a condition", "有条件成立"),
+    "WRONG": Words("wrong", "错误"),
+    "VAGUE": Words("vague", "含糊"),
+    "CONFLICT": Words("contradiction", "矛盾"),
+    "GAP": Words("gap", "缺漏"),
+    "WISH": Words("wish", "愿望"),
+    "check_sum": Words(
+        "{total:,} numbers: {reproduced:,} reproduced, {differs:,} differ, {refused:,} refused, {not_built:,} not built.",
+        "数值共 {total:,} 个：复现 {reproduced:,} 个，不符 {differs:,} 个，拒绝回答 {refused:,} 个，尚未实现 {not_built:,} 个。",
+    ),
+    "check_said": Words("{total:,} statements: {parts}.", "陈述共 {total:,} 条：{parts}。"),
+}
