@@ -58,6 +58,11 @@ from bursar.parallel.schedules import SCHEDULES, Passes, Schedule
 from bursar.precision import RECIPES
 from bursar.roofline import Roofline
 from bursar.step import Step
+from bursar.theory.convolution import Convolution
+from bursar.theory.elementwise import Elementwise
+from bursar.theory.jacobian import Jacobian
+from bursar.theory.mlp import Layer, Mlp
+from bursar.theory.products import Product
 from bursar.tree import Architecture, Block, Input, Nested, Op, dims_of
 
 FACES = ("bursar.cli", "bursar.report", "bursar.web", "bursar.measure", "bursar.__main__")
@@ -374,6 +379,57 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))
         for master in (0, 4)
     ),
+}  # fmt: skip
+
+
+def _convolution(f: Callable[..., Any], size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, **dims: Any) -> Any:
+    return f(Convolution(**dims, sizes=(size, 2 * size), kernel=(kernel, kernel), stride=(stride, stride),
+                         padding=(padding, padding), dilation=(dilation, dilation)))  # fmt: skip
+
+
+AXIS = {"size": 32, "kernel": 3, "stride": 2, "padding": 1, "dilation": 2}
+SAMPLES |= {
+    **{
+        f"theory.products.Product.{name}": (
+            Sample({"rows": 5, "inner": 7, "columns": 3}, lambda f, **dims: f(Product(**dims))),
+        )
+        for name in ("multiplications", "additions", "exact", "flops", "moved")
+    },
+    "theory.convolution.positions": (Sample(AXIS, lambda f, **dims: f(**dims)),),
+    **{
+        f"theory.convolution.Convolution.{name}": (
+            Sample({"batch": 8, "channels": 6, "d_out": 4, "groups": 2, **AXIS}, _convolution),
+        )
+        for name in ("flops", "exact")
+    },
+    "theory.elementwise.Elementwise.flops": (
+        Sample(
+            {"rows": 5, "width": 7, "special": 3, "each": 4, "row": 2, "roots": 1},
+            lambda f, each, row, roots, **dims: f(Elementwise("norm", "", each, row, each, roots), **dims),
+        ),
+    ),
+    **{
+        f"theory.jacobian.Jacobian.{name}": tuple(
+            Sample({"rows": 5, "inner": 7, "columns": 3}, lambda f, operand=operand, **dims: f(Jacobian(operand, Product(**dims))))
+            for operand in "XA"
+        )
+        for name in ("entries", "filled", "flops")
+    },
+    **{
+        f"theory.mlp.Layer.{name}": (
+            Sample({"batch": 64, "d_in": 32, "d_out": 10}, lambda f, **dims: f(Layer(1, 2, **dims))),
+        )
+        for name in ("activation_flops", "update_flops")
+    },
+    **{
+        f"theory.mlp.Mlp.{name}": (
+            Sample({"batch": 64, "x": 32, "h": 128, "y": 10}, lambda f, batch, x, h, y: f(Mlp(batch, (x, h, h, y)))),
+        )
+        for name in (
+            "weights", "forward", "forward_exact", "backward", "backward_exact", "backward_with_input", "loss_flops",
+            "loss_gradient_flops",
+        )
+    },
 }  # fmt: skip
 
 

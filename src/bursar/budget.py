@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bursar.dims import Dim
@@ -118,6 +118,8 @@ RELATIONS = tuple(
     )
 )  # fmt: skip
 
+COUNTED = tuple(relation for relation in RELATIONS if relation.function is not flops_per_token)  # where a model's FLOPs are counted
+
 
 class Solved(NamedTuple):
     """A quantity that followed from others, and by which formula."""
@@ -128,7 +130,7 @@ class Solved(NamedTuple):
     source: str
 
 
-def solve(given: Mapping[str, Number]) -> tuple[dict[str, Number], tuple[Solved, ...]]:
+def solve(given: Mapping[str, Number], relations: Sequence[Relation] = RELATIONS) -> tuple[dict[str, Number], tuple[Solved, ...]]:
     """All that follows from what is given, and how.
 
     Raises PlanError where two things given contradict each other.
@@ -139,14 +141,14 @@ def solve(given: Mapping[str, Number]) -> tuple[dict[str, Number], tuple[Solved,
         steps.append(Solved("params", known["params"], "params = √(flops / (6 · tokens_per_param))", "hoffmann-2022"))
     used: set[Relation] = set()
     while True:
-        relation = next((each for each in RELATIONS if each not in used and len(each.missing(known)) == 1), None)
+        relation = next((each for each in relations if each not in used and len(each.missing(known)) == 1), None)
         if relation is None:
             break
         used.add(relation)
         (wanted,) = relation.missing(known)
         known[wanted] = relation.solved(wanted, known)
         steps.append(_step(relation, wanted, known[wanted]))
-    for relation in RELATIONS:
+    for relation in relations:
         if relation not in used and not relation.missing(known):
             _agree(relation, known)
     return known, tuple(steps)

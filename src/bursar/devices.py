@@ -95,6 +95,10 @@ class Rates:
     overhead: Fact
     link: Fact
     link_latency: Fact
+    link_small: Fact  # size at which gathers and scatters over eight ranks take twice as long as their bytes say
+    all_reduce: Fact
+    all_reduce_latency: Fact
+    all_reduce_small: Fact
     network: Fact
     network_latency: Fact
 

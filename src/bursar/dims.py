@@ -129,6 +129,22 @@ def at_least(n: Dim, limit: Dim) -> Dim:
     return np.maximum(n, limit)
 
 
+def root(n: Dim) -> Dim:
+    """The square root; exact where a whole number or a fraction has one."""
+    if type(n) is float:
+        return math.sqrt(n)
+    if type(n) in _PLAIN:
+        above, below = math.isqrt(n.numerator), math.isqrt(n.denominator)
+        return Fraction(above, below) if above**2 == n.numerator and below**2 == n.denominator else math.sqrt(n)
+    if is_symbol(n):
+        import sympy
+
+        return sympy.sqrt(n)
+    import numpy as np
+
+    return np.sqrt(n)
+
+
 def most(values: list[Dim]) -> Dim:
     """The largest of one or more."""
     result = values[0]

@@ -1,24 +1,23 @@
-"""Seconds of a collective: α plus the bytes that cross the slowest wire (Thakur et al. 2005; NCCL's performance notes).
+"""Seconds of a collective: α + c·S/B·(1 + √(S₀/S)), of S bytes in all (Thakur et al. 2005; NCCL's performance notes).
 
 A group of `ways` ranks `stride` devices apart lies within a link domain, or spans domains. A ring over it then has one port
 for each of its ranks in a domain: B = min(link, ranks per domain × port); an all-to-all has one port for each rank's own data.
+Ranks hand on S/n at a time, so that S₀ grows with n. A switch that adds (NVLS) speeds up all-reduces of a domain alone.
 At one rank every term vanishes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import Device, overlap_price, rates
-from bursar.dims import Dim, at_least, at_most, choose
+from bursar.devices import Device, Rates, overlap_price, rates
+from bursar.dims import Dim, at_least, at_most, choose, root
 from bursar.errors import PlanError
 from bursar.formula import formula
 
-# what crosses the wire per rank, in units of (n − 1)/n of the full size
-VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1})
+SWITCHED = 4  # ranks above which all-reduces go through the switch
+MEASURED = 8  # ranks at which S₀ is stated
 
 
 class Group(NamedTuple):
@@ -28,6 +27,10 @@ class Group(NamedTuple):
     ring: Dim
     pairs: Dim
     latency: Dim
+    small: Dim = 0  # bytes at which a gather takes twice as long as its bytes say
+    reduce: Dim = 0  # seconds per byte of an all-reduce, of its start, and where it takes twice as long
+    reduce_latency: Dim = 0
+    reduce_small: Dim = 0
     neighbours: Dim = 0  # seconds per byte of the full size when blocks go from neighbour to neighbour
     rounds: Dim = 0  # hand-overs until every rank has seen every block
     across: Dim = 0  # seconds per byte of an all-to-all that leaves the domain of its rank
@@ -36,14 +39,16 @@ class Group(NamedTuple):
     domains: Dim = 1
 
     @formula("seconds of a collective", "s", "nccl")
-    def seconds(self, collective: str, size: Dim) -> Dim:
+    def seconds(self, collective: str, size: Dim, parts: Dim = 1) -> Dim:
         """A collective over `size` bytes: the gathered or reduced whole, what goes round a ring, or what one rank hands to an
-        all-to-all."""
+        all-to-all; in so many `parts` one after the other."""
         if collective == "all_to_all":
             return self.pairs * size + self.latency
         if collective == "ring":
             return self.neighbours * size + self.latency * self.rounds
-        return VOLUME[collective] * self.ring * size + self.latency
+        if collective == "all_reduce":
+            return self.reduce * (size + root(self.reduce_small * size * parts)) + self.reduce_latency * parts
+        return self.ring * (size + root(self.small * size * parts)) + self.latency * parts
 
     @formula("seconds of an all-to-all that sends a token once to each place", "s", "deepep")
     def deduplicated(self, size: Dim, top_k: Dim) -> Dim:
@@ -69,6 +74,10 @@ class Network:
     domain: float
     port: float  # per device
     port_latency: float
+    link_small: float = 0.0  # S₀ of gathers and scatters, and of all-reduces, in bytes
+    switch: float = 0.0  # all-reduces of a domain; none, if 0
+    switch_latency: float = 0.0
+    switch_small: float = 0.0
     link_price: float = 0.0  # share of the time of communication that compute beside it loses
     port_price: float = 0.0
 
@@ -104,9 +113,23 @@ class Network:
 
     def group(self, ways: Dim, stride: Dim) -> Group:
         """`ways` ranks, `stride` devices apart."""
-        latency = choose(ways * stride <= self.domain, self.link_latency, self.port_latency)
+        many = at_most(ways - 1, 1)
+        inside = ways * stride <= self.domain
+        latency = choose(inside, self.link_latency, self.port_latency) * many
         ring = (ways - 1) / (ways * self.bandwidth(ways, stride))
-        return Group(ring, self.pairs(ways, stride), latency * at_most(ways - 1, 1))
+        small = self.link_small / MEASURED * ways
+        return Group(ring, self.pairs(ways, stride), latency, small, *self._reduction(ways, inside, ring, latency, small))
+
+    def _reduction(self, ways: Dim, inside: Dim, ring: Dim, latency: Dim, small: Dim) -> tuple[Dim, Dim, Dim]:
+        """The same three numbers of an all-reduce: by the switch, or a scatter and a gather."""
+        if not self.switch:
+            return 2 * ring, 2 * latency, small
+        switched = inside & (ways > SWITCHED)
+        return (
+            choose(switched, 2 * (ways - 1) / (ways * self.switch), 2 * ring),
+            choose(switched, self.switch_latency, 2 * latency),
+            choose(switched, self.switch_small / MEASURED * ways, small),
+        )
 
     def circle(self, ways: Dim, stride: Dim) -> Group:
         """The same for ranks that also hand blocks to their neighbours: across domains a hand-over has one port."""
@@ -118,9 +141,10 @@ class Network:
         return size / self.bandwidth(2, stride) + choose(2 * stride <= self.domain, self.link_latency, self.port_latency)
 
 
-def network(device: Device, devices: int | None) -> Network:
-    """The links between so many devices; refused if they span domains that nothing is known to join."""
-    domain, achieved = device.domain.si, rates(device.id)
+def network(device: Device, devices: int | None, given: Rates | None = None) -> Network:
+    """The links between so many devices, at the rates that are known or at those given; refused if they span domains that nothing
+    is known to join."""
+    domain, achieved = device.domain.si, given or rates(device.id)
     if device.network is None and devices is not None and devices > domain:
         raise PlanError(
             f"{devices} {device.id} span link domains of {int(domain)}, and no network between them is in the catalog",
@@ -132,6 +156,10 @@ def network(device: Device, devices: int | None) -> Network:
         domain=domain,
         port=device.network.si * achieved.network.si if device.network else device.link.si * achieved.link.si,
         port_latency=achieved.network_latency.si,
+        link_small=achieved.link_small.si,
+        switch=device.link.si * achieved.all_reduce.si,
+        switch_latency=achieved.all_reduce_latency.si,
+        switch_small=achieved.all_reduce_small.si,
         link_price=overlap_price("link").si,
         port_price=overlap_price("network").si,
     )

@@ -27,7 +27,7 @@ def run(options: Options) -> Payload:
     given |= {"peak": peak} if peak is not None else {}
     given |= _price(options, device)
     given |= _of_model(options)
-    known, steps = budget.solve(given)
+    known, steps = budget.solve(given, budget.COUNTED if options["model"] else budget.RELATIONS)
     if not steps:
         raise PlanError("nothing follows from this alone", field="params", valid="two of --params, --tokens, --flops, or more")
     devices = known.get("devices")
@@ -62,7 +62,8 @@ def _of_model(options: Options) -> Payload:
         raise PlanError("parameters are given by a model or by a number, not both", field="params", valid="one of the two")
     model = load(options["model"], as_family=options["as_family"], changes=options["set"])
     length = model.length(options["seq"])
-    return {"flops_per_token": _whole(model.flops(length, 1, options["mask"]).train, length), "seq": length, "mask": options["mask"]}
+    per_token = _whole(model.flops(length, 1, options["mask"]).train, length)
+    return {"params": model.params(), "flops_per_token": per_token, "seq": length, "mask": options["mask"]}
 
 
 def _whole(total: int, count: int) -> int | float:

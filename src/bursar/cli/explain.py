@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bursar.cli.verbs import Options, Payload, _device, _model, _tuned
 from bursar.errors import PlanError, UnknownNameError
+from bursar.report.words import say
 
 if TYPE_CHECKING:
     from bursar.explain.step import Explained, Reason, Step
@@ -115,7 +116,7 @@ def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload
         "source": ", ".join(filter(None, (source.title, step.place))),
         "source_id": step.source,
         "url": source.url,
-        "reason": "; ".join(_reason(reason, step, lang) for reason in step.reasons) or None,
+        "reason": say("explain_semicolon", lang).join(_reason(reason, step, lang) for reason in step.reasons) or None,
         "assumptions": [_said(key, step, lang) for key in step.assumes],
         "steps": [] if depth == 0 else [_step(part, found, lang, None if depth is None else depth - 1) for part in step.steps],
     }
@@ -125,8 +126,6 @@ UNITS = {"1": ""}
 
 
 def _said(key: str, step: Step, lang: str) -> str:
-    from bursar.report.words import say
-
     return say(key, lang, **step.facts)
 
 
@@ -135,8 +134,6 @@ def _title(step: Step, lang: str) -> str:
 
 
 def _reason(reason: Reason, step: Step, lang: str) -> str:
-    from bursar.report.words import say
-
     comma = say("comma", lang)
     by = comma.join(reason.lines)
     shape = "×".join(f"{size:,}" for size in step.facts.get("shape", ()))  # type: ignore[attr-defined]

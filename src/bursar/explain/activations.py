@@ -10,8 +10,9 @@ from bursar import recompute
 from bursar.explain import closed, letters
 from bursar.explain.keepers import Keeper, keepers
 from bursar.explain.letters import Letters, Pair
+from bursar.explain.lines import layer_of
 from bursar.explain.reasons import reasons
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.kernels import Kernels
 from bursar.model import Model
 from bursar.ops.elementwise import Slice
@@ -60,8 +61,10 @@ def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer
 
     runs = _runs(stage.layers, words.layers, named)
     if layer is not None:
+        layer_of(named, layer)  # refuses a layer that there is not
         pair = next(run for run in reversed(runs) if run.first is not None and run.first <= layer)
-        return _explained(_assuming(_layer(pair, sides(pair.ints, pair.words), alone=True), plan), numbers)
+        found = of_layer(_layer(pair, sides(pair.ints, pair.words), alone=True), model.name, layer)
+        return _explained(_assuming(found, plan), numbers)
     parts: list[Step] = []
     tables: dict[str, Step] = {}
     for kind, blocks in (("stem", zip(stage.stem, words.stem, strict=True)), ("layers", None), ("tail", None)):

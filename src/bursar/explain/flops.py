@@ -14,7 +14,7 @@ import sympy as sp
 from bursar.dims import product
 from bursar.explain.letters import Letters, Pair, letter
 from bursar.explain.lines import Both, layer_of, lines
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.formula import formula_of
 from bursar.model import Model
 from bursar.ops.linear import Linear
@@ -37,7 +37,7 @@ def flops(model: Model, workload: Workload, layer: int | None = None) -> Explain
     named = Letters(model)
     numbers = {**named.numbers, "b": workload.sequences, "s": workload.queries}
     if layer is not None:
-        return Explained(_exact(layer_of(named, layer), workload, 1, 1, "explain_layer"), numbers)
+        return Explained(of_layer(_exact(layer_of(named, layer), workload, 1, 1, ""), model.name, layer), numbers)
     exact = tuple([part for part in (_part(pair, workload) for pair in named.pairs) if part.steps])
     rule = _rule(model.params() * workload.tokens)
     steps = (rule, *_corrections(named, workload))

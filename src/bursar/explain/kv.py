@@ -7,7 +7,7 @@ from typing import Any
 
 from bursar.explain.letters import Letters, Pair
 from bursar.explain.lines import Both, layer_of, lines
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.model import Model
 from bursar.ops.attention import Attention, AttentionCore, CrossAttention
 from bursar.ops.sparse import Index, SelectedAttention
@@ -23,9 +23,8 @@ def kv(model: Model, workload: Workload, dtype: str, layer: int | None = None) -
     pairs = named.pairs if layer is None else (layer_of(named, layer)._replace(times=1, count=1),)
     steps = tuple([step for pair in pairs for step in _caches(pair, workload, rate)])
     formula, value = total(steps)
-    name, key = (model.name, "explain_kv") if layer is None else (pairs[0].path.strip("."), "explain_layer")
-    facts = {"kind": pairs[0].kind} if layer is not None else {}
-    root = Step(name, formula, value, "B", key, facts, assumes=("assume_cache",), steps=steps)
+    root = Step(model.name, formula, value, "B", "explain_kv", {"kind": pairs[0].kind}, assumes=("assume_cache",), steps=steps)
+    root = root if layer is None else of_layer(root, model.name, layer)
     return Explained(root, numbers, beside=tuple(_state(pairs, workload, rate, model.name)))
 
 

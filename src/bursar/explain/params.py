@@ -10,7 +10,7 @@ import sympy as sp
 from bursar.dims import product
 from bursar.explain.letters import ONE_TOKEN, Letters, Pair
 from bursar.explain.lines import Both, layer_of, lines
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.model import Model
 
 # what a weight is, by the slot of its operator and its name; the name alone where that says it
@@ -34,7 +34,8 @@ def params(model: Model, layer: int | None = None) -> Explained:
         pair = layer_of(named, layer)
         steps = tuple(_weights(pair, 1, 1))
         formula, value = total(steps)
-        return Explained(_section(pair, formula, value, steps, "explain_layer"), named.numbers)
+        root = of_layer(_section(pair, formula, value, steps, ""), model.name, layer)
+        return Explained(root, named.numbers)
     sections = tuple([part for part in map(_part, named.pairs) if part.steps])
     formula, value = total(sections)
     root = Step(model.name, formula, value, "1", "explain_params", assumes=("assume_tied", "assume_all"), steps=sections)

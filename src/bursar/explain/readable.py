@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-ORDER = "LaksbhdfV"  # sbh, as²b: letters of papers in their usual order, others after them
+ORDER = "NDLaksbhdfV"  # sbh, as²b: letters of papers in their usual order, others after them
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 BRACKETS = {sp.Min: ("min(", ")"), sp.Max: ("max(", ")"), sp.ceiling: ("⌈", "⌉"), sp.floor: ("⌊", "⌋")}
 
@@ -36,9 +36,8 @@ def number(found: Any) -> str:
     """A number with commas: whole ones exactly, others to six digits."""
     if isinstance(found, Fraction):
         found = found.numerator if found.denominator == 1 else float(found)
-    if isinstance(found, float):
-        return f"{found:,.6g}"
-    return f"{int(found):,}"
+    text = f"{found:,.6g}" if isinstance(found, float) else f"{int(found):,}"
+    return text.replace("-", "−", 1) if found < 0 else text
 
 
 # ── terms ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

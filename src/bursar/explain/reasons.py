@@ -158,5 +158,5 @@ def reasons(keeping: Iterable[Keeper]) -> tuple[Reason, ...]:
     found: dict[str, list[str]] = {}
     for keeper in keeping:
         key = "checkpoint_input" if keeper.role == HELD else REASONS.get((keeper.slot, keeper.role), "kept_by")
-        found.setdefault(key, []).append(keeper.path)
+        found.setdefault(key, []).append(keeper.path.removesuffix(".partial").removesuffix(".sum"))  # the product of a row cut
     return tuple([Reason(f"why_{key}", tuple(dict.fromkeys(paths))) for key, paths in found.items()])

@@ -7,7 +7,7 @@ read with ints. Titles and reasons are keys of the reports' words, so that a ste
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 
@@ -44,6 +44,11 @@ class Explained(NamedTuple):
     numbers: Mapping[str, Any]
     defined: Mapping[str, str] = {}
     beside: tuple[Step, ...] = ()
+
+
+def of_layer(root: Step, model: str, layer: int) -> Step:
+    """A derivation of one layer, named after it."""
+    return replace(root, name=model, key="explain_layer_of", facts={**root.facts, "layer": layer})
 
 
 def times(count: Any, formula: Any) -> Any:

@@ -23,18 +23,22 @@ MODEL, WORD = "model", "word"
 # verbs that read no file and write none, by what their arguments are; a search takes too long for a claim
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
-    "run": WORD, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
+    "run": MODEL, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
     )},
     "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL,
-    "matrix product": WORD, "matrix vector": WORD, "matrix chain": WORD, "matrix conv": WORD, "matrix elementwise": WORD,
-    "matrix gradient": WORD, "matrix jacobian": WORD, "matrix mlp": WORD, "matrix saved": WORD, "matrix graph": WORD,
 }  # fmt: skip
-NUMBERS = (read.count, read.length, read.past, read.degree, read.rank, read.money, read.positive, read.probability, read.layers,
-           *matrix.READS)  # fmt: skip
-TEXTS = ("storage", "activation", "law", "device", "family", "as_family", "derivation", "kv_dtype", "lora_targets", "recompute", "offload", "kernels", "set")
-_WORD = re.compile(r"[-+]?[\w.,:=+*\[\]]+")
+# how options are read that are numbers, sizes or matrices
+READS = (
+    read.count, read.length, read.past, read.degree, read.rank, read.money, read.positive, read.probability, read.share,
+    read.changes, read.layers, *matrix.READS,
+)  # fmt: skip
+TEXTS = (
+    "law", "device", "family", "as_family", "derivation", "kv_dtype", "lora_targets", "recompute", "offload", "kernels", "storage",
+    "activation",
+)  # fmt: skip
+_WORD = re.compile(r"-?[\w.,:=+*\[\]][\w.,:=+*\[\]-]*")
 _PART = re.compile(r"([\w-]+)|\[(\d+)\]|\[([\w-]+)=([^\]]+)\]")
 
 
@@ -64,7 +68,7 @@ def _arguments(words: Line, text: str, where: str) -> list[str]:
         option = OPTIONS.get(flag.replace("-", "_")) or OPTIONS.get(flag.removeprefix("no-").replace("-", "_"))
         if option is None:
             raise PlanError(f"there is no option --{shown(flag)} in ask={shown(text)}", field="ask", value=text, where=where)
-        if not (switch(option) or option.valid or option.read in NUMBERS or option.name in TEXTS):
+        if not (switch(option) or option.valid or option.read in READS or option.name in TEXTS):
             raise PlanError(f"a claim may not use --{flag}", field="ask", value=text, valid="options that name no file", where=where)
         if not switch(option):
             value = given if equals else rest.pop(0) if rest else ""

@@ -28,18 +28,18 @@ def _sources(payload: Payload) -> dict[str, str]:
     return found
 
 
-def _about(step: Payload) -> str:
+def _about(step: Payload, lang: str) -> str:
     """The title of a step, and the path that it is at."""
-    return step["title"] if step["title"] == step["path"] else f"{step['path']}: {step['title']}"
+    return step["title"] if step["title"] == step["path"] else say("explain_about", lang, path=step["path"], title=step["title"])
 
 
 # ── text ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _text(payload: Payload, lang: str) -> Iterator[Text]:
-    yield Text(_about(payload), style="bold")
+    yield Text(_about(payload, lang), style="bold")
     for assumption in payload["assumptions"]:
-        yield Text(f"{say('explain_assumed', lang)}: {assumption}", style="dim")
+        yield Text(say("explain_assumed", lang, what=assumption), style="dim")
     for name, letter in payload["letters"].items():
         if letter["value"] is not None:
             meaning = f"  {letter['meaning']}" if letter["meaning"] else ""
@@ -51,7 +51,7 @@ def _text(payload: Payload, lang: str) -> Iterator[Text]:
     yield from _terms(payload, lang, 0)
     yield Text("")
     for title, url in _sources(payload).items():
-        yield Text(f"{say('source', lang)}: {title} {url}".rstrip(), style="dim")
+        yield Text(say("explain_source", lang, what=f"{title} {url}".rstrip()), style="dim")
     yield from _result(payload, lang, 0)
 
 
@@ -62,7 +62,7 @@ def _number(value: float) -> str:
 def _section(step: Payload, lang: str, depth: int) -> Iterator[Text]:
     """A step with its own steps: a heading, its terms, and their sum."""
     reason = f"  {step['reason']}" if step["reason"] else ""
-    yield Text.assemble("  " * depth, (_about(step), "bold"), reason)
+    yield Text.assemble("  " * depth, (_about(step, lang), "bold"), reason)
     yield from _terms(step, lang, depth + 1)
     yield from _result(step, lang, depth + 1)
 
@@ -74,7 +74,7 @@ def _terms(step: Payload, lang: str, depth: int) -> Iterator[Text]:
         else:
             reason = f"  {part['reason']}" if part["reason"] else ""
             yield Text.assemble(
-                "  " * depth, (_about(part), "cyan"), f"  {part['text']} = {part['substitution']}", (reason, "italic")
+                "  " * depth, (_about(part, lang), "cyan"), f"  {part['text']} = {part['substitution']}", (reason, "italic")
             )
 
 
@@ -83,7 +83,7 @@ def _result(step: Payload, lang: str, depth: int) -> Iterator[Text]:
     space = "  " * depth
     if step["closed_form"]:
         meant = ", ".join(f"{name} = {text}" for name, text in step.get("definitions", {}).items())
-        yield Text(f"{space}= {step['closed_form']}" + (f"  ({say('explain_with', lang)} {meant})" if meant else ""))
+        yield Text(f"{space}= {step['closed_form']}" + (say("explain_meant", lang, what=meant) if meant else ""))
     yield Text(f"{space}= {step['text']}")
     yield Text(f"{space}= {step['substitution']}", style="bold")
 
@@ -100,7 +100,7 @@ def _markdown(payload: Payload, lang: str) -> Iterator[str]:
 
 def _chapter(step: Payload, lang: str, level: int) -> Iterator[str]:
     """A heading, the displayed formula, a table of its terms, and the steps that have steps of their own."""
-    yield f"{'#' * min(level, 6)} {_about(step)}\n"
+    yield f"{'#' * min(level, 6)} {_about(step, lang)}\n"
     yield from (f"*{assumption}*\n" for assumption in step["assumptions"])
     if step["reason"]:
         yield f"{step['reason']}\n"
@@ -130,16 +130,16 @@ def _plain(text: str) -> str:
 
 def _latex(payload: Payload, lang: str) -> Iterator[str]:
     """The body of a document that has amsmath, in an encoding that has its letters (XeLaTeX, LuaLaTeX)."""
-    yield from _displayed(payload, 0)
+    yield from _displayed(payload, lang, 0)
     for step in payload["beside"]:
-        yield from _displayed(step, 1)
+        yield from _displayed(step, lang, 1)
     yield r"\begin{itemize}"
     yield from (rf"\item {_plain(title)} {_plain(url)}".rstrip() for title, url in _sources(payload).items())
     yield r"\end{itemize}"
 
 
-def _displayed(step: Payload, level: int) -> Iterator[str]:
-    yield rf"\{HEADINGS[min(level, len(HEADINGS) - 1)]}*{{{_plain(_about(step))}}}"
+def _displayed(step: Payload, lang: str, level: int) -> Iterator[str]:
+    yield rf"\{HEADINGS[min(level, len(HEADINGS) - 1)]}*{{{_plain(_about(step, lang))}}}"
     yield from (rf"\emph{{{_plain(assumption)}}}\par" for assumption in step["assumptions"])
     if step["reason"]:
         yield _plain(step["reason"]) + r"\par"
@@ -154,7 +154,7 @@ def _displayed(step: Payload, level: int) -> Iterator[str]:
         yield r"\end{itemize}"
     for part in step["steps"]:
         if part["steps"]:
-            yield from _displayed(part, level + 1)
+            yield from _displayed(part, lang, level + 1)
 
 
 STYLES: Mapping[str, Callable[[Payload, str], Iterator[Any]]] = {"text": _text, "markdown": _markdown, "latex": _latex}

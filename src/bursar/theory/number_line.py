@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import NamedTuple
 
 from bursar.formats import Float, Format
@@ -11,7 +13,7 @@ MOST = 64
 
 
 class Binade(NamedTuple):
-    """The numbers from `low` to below `high`, a power of two (or subnormal numbers, from zero), their distance and how many they are."""
+    """The numbers from `low` to below `high`, a power of two (subnormal numbers from zero), their distance and how many they are."""
 
     low: float
     high: float
@@ -22,12 +24,10 @@ class Binade(NamedTuple):
 
 def spread(found: Format) -> tuple[float, float]:
     """A part of the line on which a format's numbers can be told apart: all of it where they are few, else −2 to 2."""
-    least = float(found.min) if not isinstance(found, Float) else -float(found.max)
     if not isinstance(found, Float):
-        return least, float(found.max)
-    smallest = found.min_subnormal if found.min_subnormal is not None else found.min_normal
-    if found.signed and found.max / smallest <= DENSE:
-        return least, float(found.max)
+        return float(found.min), float(found.max)
+    if found.min_subnormal is not None and found.max / found.min_subnormal <= DENSE:
+        return -float(found.max), float(found.max)
     return (-2.0, 2.0) if found.signed else (0.0, 2.0)
 
 
@@ -35,17 +35,25 @@ def binades(found: Format, low: float, high: float) -> list[Binade]:
     """The binades of positive numbers that reach into a part of the line, the largest first, at most MOST of them."""
     if not isinstance(found, Float):
         return []
-    reach = min(max(abs(low), abs(high)), float(found.max))
+    reach = min(Fraction(max(abs(low), abs(high))), found.max)
     rows: list[Binade] = []
     for exponent in range((1 << found.exponent) - 1, 0 if found.signed else -1, -1):
-        start = 2.0 ** (exponent - found.bias)
+        start = Fraction(2) ** (exponent - found.bias)
+        spacing = start * found.eps
+        last = min(2 * start - spacing, found.max)
         if start > reach:
             continue
-        last = min(2 * start * (1 - float(found.eps) / 2), float(found.max))
-        spacing = start * float(found.eps)
-        rows.append(Binade(start, last + spacing, spacing, round((last - start) / spacing) + 1, False))
+        rows.append(Binade(float(start), _double(last + spacing), float(spacing), int((last - start) / spacing) + 1, False))
         if len(rows) == MOST:
             return rows
     if found.min_subnormal is not None:
         rows.append(Binade(0.0, float(found.min_normal), float(found.min_subnormal), 1 << found.mantissa, True))
     return rows
+
+
+def _double(value: Fraction) -> float:
+    """A number as a double; the end of FP64's last binade is none."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -96,7 +97,9 @@ def read(text: str, shape: tuple[int, ...] | None = None) -> Draw:
     if len(text) > LENGTH:
         raise PlanError(f"a call of {len(text):,} characters", field="call", valid=f"at most {LENGTH:,}")
     try:
-        tree = ast.parse(text.strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of literals that are no good style
+            tree = ast.parse(text.strip())
         if len(tree.body) != 1:
             raise _unread(text)
         return _Reader(text, shape).statement(tree.body[0])

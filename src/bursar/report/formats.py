@@ -1,0 +1,146 @@
+"""Number formats for people: their table, the bits of one number, block formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bursar.report.plot import BLUE, GREEN, GREY, ORANGE, Box, Mark, Note, Panel
+from bursar.report.tables import _table, screen
+from bursar.report.words import say
+
+Payload = dict[str, Any]
+NAMES = {"exponent": "exponent_field", "mantissa": "mantissa_field", "value": "value_field", "index": "index_field"}
+STYLES = {"sign": "red", "exponent": "green", "mantissa": "blue", "value": "blue", "index": "blue"}
+COLOURS = {"sign": ORANGE, "exponent": GREEN, "mantissa": BLUE, "value": BLUE, "index": BLUE}
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print the answer of a verb."""
+    (_formats if verb == "formats" else _format)(payload, lang, screen())
+
+
+def number(value: float | str | None) -> str:
+    """A number with the digits that tell it from its neighbours."""
+    return "–" if value is None else value if isinstance(value, str) else f"{value:.10g}"
+
+
+def field(name: str, lang: str) -> str:
+    return say(NAMES.get(name, name), lang)
+
+
+def _formats(payload: Payload, lang: str, console: Console) -> None:
+    heads = ("format", "bits", "fields", "bias", "largest", "min_normal", "min_subnormal", "eps", "finite_values")
+    table = _table("", *[say(key, lang) for key in heads])
+    for row in payload["formats"]:
+        fields = f"{row['sign']}+{row['exponent']}+{row['mantissa']}" if row["kind"] == "float" else ""
+        limits = [number(row[key]) for key in ("bias", "max", "min_normal", "min_subnormal", "eps")]
+        table.add_row(row["name"], str(row["bits"]), fields, *limits, f"{row['finite']:,}")
+    console.print(table)
+    blocks = _table(say("block_formats", lang), *[say(key, lang) for key in ("format", "bits_with_scale", "element", "block_size", "block_scale")])
+    for row in payload["blocks"]:
+        size = " × ".join("–" if side is None else str(side) for side in row["block"])
+        blocks.add_row(row["name"], f"{row['bits']:.10g}", row["element"], size, row["scale"])
+    console.print(blocks)
+
+
+def _format(payload: Payload, lang: str, console: Console) -> None:
+    if "finite" in payload:
+        limits = [f"{say(words, lang)} {number(payload[key])}" for key, words in (
+            ("max", "largest"), ("min_normal", "min_normal"), ("min_subnormal", "min_subnormal"), ("eps", "eps")
+        ) if payload[key] is not None]  # fmt: skip
+        console.print(Text.assemble((payload["name"], "bold"), f"  {payload['bits']} {say('bits', lang)}  ", ", ".join(limits)))
+        console.print(_picture(payload, lang))
+        console.print(f"{say('finite_values', lang)} {payload['finite']:,}")
+    else:
+        size = " × ".join("–" if side is None else str(side) for side in payload["block"])
+        console.print(Text.assemble(
+            (payload["name"], "bold"), f"  {say('bits_with_scale', lang)} {payload['bits']:.10g}, {say('element', lang)} ",
+            f"{payload['element']}, {say('block_size', lang)} {size}, {say('block_scale', lang)} {payload['scale']}",
+        ))  # fmt: skip
+    if "decoded" in payload:
+        (_value if "fields" in payload else _block)(payload, lang, console)
+    console.print(f"{say('source', lang)}: {payload['source']}", style="dim", markup=False)
+
+
+def _picture(payload: Payload, lang: str) -> Text:
+    """The fields of a code, coloured, with their names and widths below."""
+    bits = {part["name"]: part["bits"] for part in payload.get("fields", [])}
+    above, below = Text(), Text()
+    for part in payload["layout"]:
+        cells = bits.get(part["name"], "·" * part["bits"])
+        named = f"{field(part['name'], lang)} {part['bits']}"
+        wide = max(len(cells), _columns(named))
+        above.append(cells + " " * (wide - len(cells)) + "  ", STYLES[part["name"]])
+        below.append(named + " " * (wide - _columns(named)) + "  ", "dim")
+    return Text.assemble(above, "\n", below)
+
+
+def _columns(text: str) -> int:
+    """Columns of a terminal: a Chinese character takes two."""
+    return sum(2 if ord(letter) >= 0x2E80 else 1 for letter in text)
+
+
+def _value(payload: Payload, lang: str, console: Console) -> None:
+    console.print(f"{payload['value']} → {payload['encoded']} = {number_exact(payload['decoded'])}", style="bold", markup=False)
+    console.print(f"{say('meaning', lang)}: {payload['formula']}", markup=False)
+    if payload["error"] is None:
+        return
+    relative = "" if payload["relative_error"] is None else f" ({payload['relative_error']:.3g})"
+    console.print(f"{say('rounding_error', lang)}: {number(payload['error'])}{relative}", markup=False)
+    if payload["below"] != payload["above"]:
+        ends = {key: number_exact(payload[key]) for key in ("below", "above")}
+        chance = say("chance_above", lang, chance=f"{payload['chance_above']:.4g}")
+        console.print(say("neighbours", lang, **ends, rounding=payload["rounding"]) + chance, markup=False)
+
+
+def number_exact(value: float | str | None) -> str:
+    """A number to its last digit."""
+    return "–" if value is None else str(value)
+
+
+def _block(payload: Payload, lang: str, console: Console) -> None:
+    console.print(f"{say('block_scale', lang)}: {payload['block_scale']!r}", markup=False)
+    table = _table("", say("value", lang), say("encoded", lang), say("element", lang), say("decoded", lang), say("rounding_error", lang))
+    codes = payload["encoded"] or [""] * len(payload["values"])
+    for value, code, element, decoded, error in zip(
+        payload["values"], codes, payload["elements"], payload["decoded"], payload["error"], strict=True
+    ):
+        table.add_row(number(value), code, number(element), number(decoded), number(error))
+    console.print(table)
+
+
+def pictured(payload: Payload, lang: str) -> list[Panel]:
+    """The bit fields of a format, with the bits of a number where one was given."""
+    bits = {part["name"]: part["bits"] for part in payload.get("fields", [])}
+    marks: list[Mark] = []
+    place = 0
+    for part in payload["layout"]:
+        cells = bits.get(part["name"], " " * part["bits"])
+        for offset, cell in enumerate(cells):
+            marks.append(Box(place + offset, 0, 1, 1, cell.strip(), COLOURS[part["name"]] + "55"))
+        marks.append(Note(place + (part["bits"] - 1) / 2, -1.1, f"{field(part['name'], lang)} {part['bits']}"))
+        place += part["bits"]
+    named = payload["name"] if "value" not in payload else f"{payload['name']}: {payload['value']} → {payload['encoded']} = {payload['decoded']}"
+    if "formula" in payload:
+        marks.append(Note((place - 1) / 2, 1.2, payload["formula"]))
+    return [Panel(named, marks, axes=False, height=2.2)]
+
+
+def table_pictured(payload: Payload, lang: str) -> list[Panel]:
+    """The bit fields of every format below each other."""
+    marks: list[Mark] = []
+    for row, found in enumerate(found for found in payload["formats"] if found["kind"] == "float"):
+        place = 0
+        for name in ("sign", "exponent", "mantissa"):
+            marks += [Box(place + offset, -1.4 * row, 1, 1, "", COLOURS[name] + "55") for offset in range(found[name])]
+            place += found[name]
+        marks.append(Note(-1.2, -1.4 * row, found["name"], align="right"))
+        marks.append(Note(place + 0.2, -1.4 * row, f"{found['sign']}+{found['exponent']}+{found['mantissa']}", GREY, "left"))
+    return [Panel(say("fields", lang), marks, axes=False, height=5.5)]
+
+
+DRAW = {"format": pictured, "formats": table_pictured}
+
