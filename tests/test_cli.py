@@ -49,6 +49,7 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "models": ([], {"models"}),
     "devices": ([], {"devices"}),
     "optimizers": ([], {"optimizers"}),
+    "matrix": (["product", "16384", "32768", "8192"], {"flops", "flops_exact", "macs", "bytes", "intensity", "by_format"}),
     "scaling": (["optimal", "--flops", "1e24"], {"params", "tokens", "loss", "band"}),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import sympy
 
 import bursar
 from bursar import Plan, Training
-from bursar.cli import verbs
+from bursar.cli import catalogs
 from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import sources
 from bursar.memory import Memory
@@ -222,7 +222,7 @@ def test_what_was_not_traced_is_refused() -> None:
 
 
 def test_the_verb_prints_numbers_where_they_are_numbers() -> None:
-    rows = {row["name"]: row for row in verbs.optimizers({})["optimizers"]}
+    rows = {row["name"]: row for row in catalogs.optimizers({})["optimizers"]}
     assert rows.keys() == OPTIMIZERS.keys()
     values = {name: row["state_per_param"] for name, row in rows.items()}
     assert [values[name] for name in ("sgd", "momentum", "rmsprop", "adagrad", "adam", "lamb")] == [

@@ -89,6 +89,7 @@ class Rates:
     attention_length: Fact
     attention_head: Fact
     attention_backward: Fact
+    attention_older: Fact  # of kernels made for the generation before (FlashAttention-2 on Hopper)
     memory: Fact
     permute: Fact
     loss: Fact

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
-from bursar.dims import Dim, at_least
+from bursar.dims import Dim, at_least, at_most
 from bursar.kernels import Implementation
-from bursar.ops.attention import AttentionCore
+from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.context import HeadAttention
 from bursar.roofline import HEAD, Roofline
 from bursar.step import Step
-from bursar.tree import Line
+from bursar.tree import Extra, Line
 
+OLDER = "flash-2"  # kernels made for the generation before
 OWN_RATE = ("experts", "loss")  # slots whose traffic has a rate of its own
+# implementations of several kernels, each of which writes what the next one reads; what they keep is part of that
+COMPOSED = frozenset({
+    "composed", "module", "module-fp32", "log-softmax", "log-softmax-fp32", "log-softmax-narrow", "fp32", "fp32-shifted",
+    "fp32-shifted-alone", "unshifted",
+})  # fmt: skip
 
 
-def seconds(line: Line, kernel: Implementation, width: int | Fraction, roof: Roofline) -> tuple[Dim, Dim]:
-    """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none."""
+def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fraction], roof: Roofline) -> tuple[Dim, Dim]:
+    """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none. `rate` says the bytes of an
+    element of every kind of tensor."""
     op, step = line.op, line.step
     moved, backward_moved = op.moved(step), op.backward_moved(step)
     if type(moved) is int and moved == 0:
         return 0, 0
+    width = rate["activation"] if op.cast is None else rate[op.makes]  # under autocast it may be FP32
     if kernel.scratch:
         scratch = kernel.scratch(op, step)
         moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
+    if kernel.name in COMPOSED:
+        between = _between(line, kernel, rate) / width
+        moved, backward_moved = moved + 2 * between, backward_moved + 2 * between
     if op.engine == "vector":
         if op.slot in OWN_RATE:
             return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
@@ -32,7 +44,7 @@ def seconds(line: Line, kernel: Implementation, width: int | Fraction, roof: Roo
     inputs, weights = op.gradients(seen)
     gradients = inputs + weights if kernel.rerun is None else inputs + weights + kernel.rerun(op, seen)
     if op.engine == "attention":
-        return _attention(line, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
+        return _attention(line, kernel, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
     narrow = op.quantised and bool(roof.cast_bytes)
     if line.nested:
         there, back = _grouped(line, op.flops(seen), gradients, moved, width, roof, narrow=narrow)
@@ -42,6 +54,12 @@ def seconds(line: Line, kernel: Implementation, width: int | Fraction, roof: Roo
     if not narrow:
         return there, back
     return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
+
+
+def _between(line: Line, kernel: Implementation, rate: Mapping[str, int | Fraction]) -> Dim:
+    """Bytes that the kernels of a composed implementation hand to each other and to its backward pass."""
+    kept = kernel.keeps(line.op, line.path.rpartition(".")[2], line.step)
+    return sum([item.elements * rate[item.kind] for item in kept if isinstance(item, Extra) and item.of is None])
 
 
 def _grouped(
@@ -56,12 +74,17 @@ def _grouped(
     return there, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
 
 
-def _attention(line: Line, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline) -> tuple[Dim, Dim]:
-    """Seconds of an attention core, whose rate depends on the length and on the size of a head."""
+def _attention(
+    line: Line, kernel: Implementation, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline
+) -> tuple[Dim, Dim]:
+    """Seconds of an attention core, whose rate depends on how many keys a query goes through and on the size of a head."""
     op = line.op
     length = op.span(line.step) if isinstance(op, HeadAttention) else line.step.queries
+    if isinstance(op, Attention) and op.window is not None and kernel.skips_masked:
+        length = at_most(length, op.window)
     head = op.head_dim if isinstance(op, AttentionCore) else HEAD
+    ratio = roof.attention_older if kernel.name == OLDER else 1
     return (
-        at_least(roof.attend(op.flops(seen), length, head), moved),
-        0 if op.still else at_least(roof.attend(gradients, length, head, roof.attention_backward), backward),
+        at_least(roof.attend(op.flops(seen), length, head, ratio), moved),
+        0 if op.still else at_least(roof.attend(gradients, length, head, ratio * roof.attention_backward), backward),
     )

@@ -32,6 +32,7 @@ class Roofline:
     attention_length: float
     attention_head: float
     attention_backward: float  # over forward
+    attention_older: float  # of kernels made for the generation before, over those made for this one
     memory: float
     permute: float  # of rows that are gathered or scattered
     loss: float
@@ -80,6 +81,7 @@ def roofline(device: Device, recipe: Recipe, achieved: Rates | None = None) -> R
         attention_length=found.attention_length.si,
         attention_head=found.attention_head.si,
         attention_backward=found.attention_backward.si,
+        attention_older=found.attention_older.si,
         memory=memory * found.memory.si,
         permute=memory * found.permute.si,
         loss=memory * found.loss.si,

@@ -110,8 +110,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
             sent = talk[line.op.group]
             talk[line.op.group] = sent[0] + (2 * there if again_too else there), sent[1] + back
             continue
-        made = width if line.op.cast is None else plan.recipe.rate[line.op.makes]  # under autocast it may be FP32
-        there, back = operator_time.seconds(line, kernels.of(line.op), made, machine.roofline)
+        there, back = operator_time.seconds(line, kernels.of(line.op), plan.recipe.rate, machine.roofline)
         forward = forward + there
         backward = backward + back
         if line.op.engine == "matmul":
@@ -192,7 +191,7 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, machine: Machine, micro_batc
     that are gathered for every micro-batch come block by block: the first one's are waited for."""
     total: Dim = 0
     groups, hides, price = machine.groups, "data" in plan.overlap, machine.price["data"]
-    first = 1 / sum([times for run in load.runs for _, times in run])
+    blocks = sum([times for run in load.runs for _, times in run])
     for phase, beside in (("forward", own.forward), ("backward", own.backward + own.recompute)):
         for every in (False, True):
             sends = [
@@ -203,7 +202,7 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, machine: Machine, micro_batc
             if sends:
                 busy = sum(
                     [
-                        groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries] + still)
+                        groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries] + still, blocks)
                         for sent in sends
                         for (group, parameters), still in zip(load.parameters(), _fetched(load, sent), strict=False)
                     ]
@@ -211,7 +210,7 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, machine: Machine, micro_batc
                 if plan.shard_group is not None and any(sent.carries == "gradient" for sent in sends):
                     busy = busy + _between_replicas(load, plan, groups)
                 if hides:
-                    busy = overlap.exposed(busy, beside, price, first if every else 0)
+                    busy = overlap.exposed(busy, beside, price, 1 / blocks if every else 0)
                 total = total + busy * (micro_batches if every else 1)
     return total
 
@@ -254,12 +253,11 @@ def slowest(paces: list[Pace]) -> tuple[Pace, Dim]:
 
 def weight_pass(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> Dim:
     """Seconds of a block's weight gradients: of the backward pass of each product, their share of its FLOPs."""
-    width = plan.recipe.rate["activation"]
     total: Dim = 0
     for line in block.walk(step):
         if has_product(line.op):
             inputs, weights = line.op.gradients(line.step)
-            _, back = operator_time.seconds(line, kernels.of(line.op), width, machine.roofline)
+            _, back = operator_time.seconds(line, kernels.of(line.op), plan.recipe.rate, machine.roofline)
             total = total + back * weights / (inputs + weights)
     return total
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -15,6 +16,9 @@ from bursar.cli.table import VERBS, Verb
 from bursar.errors import BursarError, UnknownNameError
 from bursar.options import OPTIONS, switch, values
 from bursar.options.option import Option
+
+_NEGATIVE = re.compile(r"-(\d|\.\d|inf\b)")
+_HIDDEN = "\u2212"  # a minus sign
 
 
 class Verbs(click.Group):
@@ -36,11 +40,27 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Command(click.Command):
+    """A command that takes negative numbers for arguments: their sign is hidden from the parser, which would see an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, [_HIDDEN + word[1:] if _NEGATIVE.match(word) else word for word in args])
+        ctx.params = {name: _signed(value) for name, value in ctx.params.items()}
+        return rest
+
+
+def _signed(value: Any) -> Any:
+    """What was given with its signs again."""
+    if isinstance(value, tuple):
+        return tuple([_signed(part) for part in value])
+    return "-" + value[1:] if isinstance(value, str) and value.startswith(_HIDDEN) else value
+
+
 def _command(name: str, verb: Verb) -> click.Command:
     if verb.verbs is not None:
         about = import_module(verb.answers).__doc__ or ""
         return Verbs(verb.verbs, name=name, help=f"{about.splitlines()[0]}\n\n\b\n  {verb.example}")
-    answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module(verb.answers), name)
+    answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module(verb.answers), name.replace("-", "_"))
 
     def run(as_json: bool, **given: Any) -> None:
         named = {str(argument.name): given.pop(str(argument.name)) for argument in arguments}
@@ -59,7 +79,7 @@ def _command(name: str, verb: Verb) -> click.Command:
     table = [_option(OPTIONS[option]) for option in (*verb.options, "lang")]
     json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
     text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
-    return click.Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
+    return Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
 
 
 def _draw(name: str, verb: Verb, payload: dict[str, Any], options: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.verbs import Options, Payload, _device, _model, _tuned
+from bursar.cli.asked import Options, Payload, device_of, model_of
 from bursar.errors import PlanError, UnknownNameError
 from bursar.report.words import say
 
@@ -37,7 +37,7 @@ def _derived(quantity: str, options: Options) -> tuple[Explained, Payload]:
         return _activations(options)
     from bursar.explain import flops, kv, params
 
-    model, layer = (_model if quantity == "kv" else _tuned)(options), options["layer"]
+    model, layer = (model_of if quantity == "kv" else tuned)(options), options["layer"]
     if quantity == "params":
         return params.params(model, layer), {}
     workload = model.step(options["seq"], options["batch"], options["mask"])
@@ -51,7 +51,7 @@ def _activations(options: Options) -> tuple[Explained, Payload]:
     from bursar import jobs
     from bursar.explain.activations import activations
 
-    model = _model(options)
+    model = model_of(options)
     alone = dict.fromkeys(("pp", "dp", "vp"), 1) | dict.fromkeys(("schedule", "layout", "devices", "nodes"))
     plan = jobs.plan({**options, **alone})
     length = model.length(options["seq"])
@@ -63,7 +63,7 @@ def _of_job(quantity: str, options: Options) -> tuple[Explained, Payload]:
     from bursar import jobs
     from bursar.explain import memory, time
 
-    training, _ = jobs.training(_model(options), options, _device(options))
+    training, _ = jobs.training(model_of(options), options, device_of(options))
     asked = {"seq": training.length, "global_batch": training.global_batch, "plan": training.plan.options()}
     return (memory.memory if quantity == "memory" else time.time)(training), asked
 

@@ -17,7 +17,7 @@ Payload = dict[str, Any]
 
 def plain(value: Value | None) -> float | int | str | None:
     """A value for JSON: exact where it is a double, as text where it is none or no number."""
-    if value is None or isinstance(value, float) and math.isfinite(value):
+    if value is None or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, float):
         return str(value)

@@ -44,7 +44,7 @@ CLUSTER = ("device", "devices", "nodes")
 RUN = ("tokens", "price")
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
-PICTURES = "bursar.report.pictures"
+JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"
 HOST = ("offload",)
 
 
@@ -57,7 +57,7 @@ class Verb(NamedTuple):
     options: tuple[str, ...]
     example: str
     argument: str = ""
-    answers: str = "bursar.cli.verbs"
+    answers: str = "bursar.cli.model"
     report: str = "bursar.report.tables"
     pictures: str = ""
     verbs: Mapping[str, Verb] | None = None
@@ -117,6 +117,26 @@ MATRIX: Mapping[str, Verb] = {
 }  # fmt: skip
 
 
+def _numerics(argument: str, options: tuple[str, ...], example: str, pictures: str = "") -> Verb:
+    return Verb(
+        False, options, f"bursar numerics {example}", argument, "bursar.cli.numerics", "bursar.report.numerics", pictures
+    )  # fmt: skip
+
+
+NUMERICS: Mapping[str, Verb] = {
+    "sum": _numerics("", ("formats", "addend", "additions", "start", "seed"), "sum --formats fp16,bf16,fp32 --addend 1e-4"),
+    "loss-scaling": _numerics(
+        "", ("formats", "loss_scale", "growth", "backoff", "growth_interval", "events", "tiny", "median", "decades", "steps", "seed",
+             "chart"),
+        "loss-scaling --events good,overflow,good", "bursar.report.numerics",
+    ),
+    "matmul": _numerics(
+        "", ("formats", "blocks", "matrix_size", "outliers", "seed", "chart"), "matmul --outliers", "bursar.report.numerics"
+    ),
+    "line": _numerics("name", ("within", "chart"), "line fp4-e2m1", "bursar.report.numerics"),
+}  # fmt: skip
+
+
 VERBS: Mapping[str, Verb] = {
     "params": Verb(True, (*TUNING, *READ, "checkpoint", "chart"), "bursar params deepseek-v3 --mtp", pictures=PICTURES),
     "flops": Verb(
@@ -131,16 +151,17 @@ VERBS: Mapping[str, Verb] = {
     "memory": Verb(
         True,
         ("seq", "micro_batch", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING, *DEGREES, *CLUSTER, *READ, *MOMENTS),
-        "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1", pictures=PICTURES,
+        "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1", answers=JOB, pictures=PICTURES,
     ),
     "time": Verb(
         True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *READ, "chart"),
         "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
-        pictures=PICTURES,
+        answers=JOB, pictures=PICTURES,
     ),
     "plan": Verb(
         True, ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED], *CLUSTER, *RUN, *READ),
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
+        answers="bursar.cli.search",
     ),
     "run": _budget(
         "[model]", ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision", "peak", "mfu",
@@ -167,8 +188,16 @@ VERBS: Mapping[str, Verb] = {
     "trace": Verb(
         False, ("on", "strict", "depth", "html"), "bursar trace my_model.py:make", "target", "bursar.cli.measure", "bursar.report.measure"
     ),
-    "models": Verb(False, (), "bursar models"),
-    "devices": Verb(False, (), "bursar devices --json"),
-    "optimizers": Verb(False, (), "bursar optimizers"),
+    "formats": Verb(
+        False, ("chart",), "bursar formats", "", "bursar.cli.formats", "bursar.report.formats", "bursar.report.formats"
+    ),
+    "format": Verb(
+        False, ("rounding", "saturate", "seed", "chart"), "bursar format fp16 -0.1 --rounding up", "name [value]",
+        "bursar.cli.formats", "bursar.report.formats", "bursar.report.formats",
+    ),
+    "numerics": Verb(False, (), "bursar numerics sum", answers="bursar.cli.numerics", verbs=NUMERICS),
+    "models": Verb(False, (), "bursar models", answers=CATALOGS),
+    "devices": Verb(False, (), "bursar devices --json", answers=CATALOGS),
+    "optimizers": Verb(False, (), "bursar optimizers", answers=CATALOGS),
     "scaling": Verb(False, (), "bursar scaling optimal --flops 1e24", answers="bursar.cli.scaling", verbs=SCALING),
 }  # fmt: skip

@@ -105,6 +105,7 @@ def _flash_peak(op: AttentionCore, step: Step) -> Peak:
     )
 
 
+@implementation("attention", "flash-2", "flash-attention", rerun=AttentionCore.score_flops, skips_masked=True, peak=_flash_peak)
 @implementation("attention", "flash", "flash-attention", rerun=AttentionCore.score_flops, skips_masked=True, peak=_flash_peak)
 def _attention_flash(op: AttentionCore, wire: str, step: Step) -> Items:
     swapped = (Extra("swapped", "activation", op.swapped(step)),) if isinstance(op, HeadAttention) else ()

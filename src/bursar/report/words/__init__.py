@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bursar.report.words import budget, check, explain, explain_reasons, jobs, matrix, measure, scaling
+from bursar.report.words import budget, check, explain, explain_reasons, formats, jobs, matrix, measure, scaling
 from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
@@ -16,6 +16,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     measure.WORDS,
     explain.WORDS,
     explain_reasons.WORDS,
+    formats.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

@@ -144,9 +144,7 @@ class Moments(NamedTuple):
 
 def moments(of: Activation, q: float) -> Moments:
     """What an activation leaves of N(0, q), and what it leaves of a gradient on the way back."""
-    return Moments(
-        expected(of.value, q), expected(lambda z: of.value(z) ** 2, q), expected(lambda z: of.slope(z) ** 2, q)
-    )
+    return Moments(expected(of.value, q), expected(lambda z: of.value(z) ** 2, q), expected(lambda z: of.slope(z) ** 2, q))
 
 
 # torch.nn.init.calculate_gain; what it lacks is computed

@@ -44,7 +44,9 @@ class Draw(NamedTuple):
         """An argument that must be a number. Raises PlanError."""
         value = self.arguments[name]
         if not isinstance(value, float):
-            raise PlanError(f"{name} of {self.kind} is not a number here", field="call", value=name, valid="numbers, or --shape for sizes")
+            raise PlanError(
+                f"{name} of {self.kind} is not a number here", field="call", value=name, valid="numbers, or --shape for sizes"
+            )
         return value
 
 
@@ -155,7 +157,9 @@ class _Reader:
 
     def scaled(self, inner: ast.expr, how: Callable[[float, float], float], by: ast.expr) -> Draw:
         draw, factor = self.draw(inner), self.number(by)
-        scale = None if factor is None or draw.scale is None or (factor == 0 and how is operator.truediv) else how(draw.scale, factor)
+        scale = (
+            None if factor is None or draw.scale is None or (factor == 0 and how is operator.truediv) else how(draw.scale, factor)
+        )
         return draw._replace(scale=scale, axes=tuple(self.axes))
 
     def call(self, node: ast.Call, name: str, last: str) -> Draw:
@@ -174,7 +178,9 @@ class _Reader:
         nodes: dict[str, ast.expr] = dict(zip([name for name, _ in of.parameters], given, strict=False))
         for keyword in node.keywords:
             nodes[KEYWORDS.get(keyword.arg or "", keyword.arg or "")] = keyword.value
-        arguments = {name: self.value(nodes[name]) if name in nodes else default for name, default in of.parameters if name != "size"}
+        arguments = {
+            name: self.value(nodes[name]) if name in nodes else default for name, default in of.parameters if name != "size"
+        }
         shape = self.sizes(sizes if sizes else [nodes["size"]] if "size" in nodes else [])
         known = {"mean": 0.0, "std": 1.0} if of.kind in ("normal", "trunc_normal") else {}
         return Draw(of.kind, {**known, **arguments}, frozenset(nodes), shape, 1.0, tuple(self.axes), of.makes)
@@ -217,7 +223,9 @@ class _Reader:
         index: ast.expr | None = None
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             index = node.slice
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "size" and len(node.args) == 1:
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "size" and len(node.args) == 1
+        ):
             index = node.args[0]
         place = None if index is None else self.arithmetic(index)
         if place is None or self.shape is None or place != int(place) or not -len(self.shape) <= place < len(self.shape):
@@ -230,4 +238,6 @@ def _draws(node: ast.expr) -> bool:
     """Whether some call that draws stands in an expression."""
     known = {*IN_PLACE, *(key.rpartition(".")[2] for key in MAKERS)}
     calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
-    return any((func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else "") in known for func in calls)
+    return any(
+        (func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else "") in known for func in calls
+    )

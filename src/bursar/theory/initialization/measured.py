@@ -68,7 +68,9 @@ def measured(of: Network, draws: str = "normal", samples: int = SAMPLES, network
 
     Raises PlanError for fewer than two networks, fewer samples than networks, or more work than a minute's."""
     if networks < 2 or samples < networks:
-        raise PlanError(f"{samples} samples of {networks} networks", field="networks", value=networks, valid="from 2 to the samples")
+        raise PlanError(
+            f"{samples} samples of {networks} networks", field="networks", value=networks, valid="from 2 to the samples"
+        )
     inputs = math.ceil(samples / networks)
     matrices = 2 if of.residual != "none" else 1
     products = matrices * sum(a * b for a, b in zip(of.sizes, of.sizes[1:], strict=False))

@@ -44,7 +44,9 @@ class Layer(NamedTuple):
         return self.second_moment - self.mean**2
 
 
-def network(sizes: tuple[int, ...], variances: tuple[float, ...], activation: Activation, residual: str, out: tuple[float, ...]) -> Network:
+def network(
+    sizes: tuple[int, ...], variances: tuple[float, ...], activation: Activation, residual: str, out: tuple[float, ...]
+) -> Network:
     """A network, refused where a residual stream changes its width."""
     if residual != "none" and len(set(sizes)) > 1:
         raise PlanError(f"a residual stream has one width, not {sizes}", field="widths", value=sizes, valid="one width")

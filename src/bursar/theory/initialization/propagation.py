@@ -11,6 +11,7 @@ from __future__ import annotations
 from bursar.theory.initialization.activations import moments
 from bursar.theory.initialization.network import Layer, Network
 
+
 def predicted(of: Network, input_moment: float = 1.0, output_gradient: float = 1.0) -> tuple[Layer, ...]:
     """Every layer's moments, for an input of mean 0 and second moment `input_moment`, and a gradient of mean 0 and second moment
     `output_gradient` that is independent of the weights, at the network's output."""

@@ -44,12 +44,17 @@ def truncated(std: float, low: float, high: float, mean: float = 0.0) -> Truncat
     """Mean μ + σ(φ(α) − φ(β))/Z and variance σ²(1 + (αφ(α) − βφ(β))/Z − ((φ(α) − φ(β))/Z)²), where α and β are the bounds in
     sigmas and Z = Φ(β) − Φ(α). PlanError where nothing lies between the bounds."""
     if not std > 0 or not low < high:
-        raise PlanError(f"nothing lies between {low:g} and {high:g} of std {std:g}", field="b", value=high, valid="std > 0 and a < b")
+        raise PlanError(
+            f"nothing lies between {low:g} and {high:g} of std {std:g}", field="b", value=high, valid="std > 0 and a < b"
+        )
     a, b = (low - mean) / std, (high - mean) / std
     inside = within(a, b)
     if inside < 1e-9:  # what is left of the difference of two tails has no digits
         raise PlanError(
-            f"the bounds are {a:.4g} and {b:.4g} sigmas from the mean, where nothing lies", field="a", value=low, valid="bounds around it"
+            f"the bounds are {a:.4g} and {b:.4g} sigmas from the mean, where nothing lies",
+            field="a",
+            value=low,
+            valid="bounds around it",
         )
     shift = (density(a) - density(b)) / inside
     edges = (_moment(a) - _moment(b)) / inside

@@ -1,0 +1,50 @@
+"""What verbs share: a model, a device and adapters as they were asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+Options = dict[str, Any]
+Payload = dict[str, Any]
+
+if TYPE_CHECKING:
+    from bursar.devices import Device
+    from bursar.model import Model
+    from bursar.tree import Architecture
+
+
+def model_of(options: Options) -> Model:
+    from bursar.model import load
+
+    return load(
+        options["model"],
+        mtp=options.get("mtp", False),
+        dropout=options.get("dropout"),
+        as_family=options.get("as_family"),
+        changes=options.get("set") or (),
+    )
+
+
+def tuned(options: Options) -> Model:
+    """The model with its adapters and frozen weights."""
+    from bursar import jobs
+    from bursar.plan import Plan
+
+    return model_of(options).tuned(Plan(**jobs.tuning(options)))
+
+
+def trainable(architecture: Architecture) -> int:
+    """Parameters that are trained."""
+    return sum(times * sum(block.trained) for _, times, block in architecture.parts())
+
+
+def assumed(options: Options) -> Payload:
+    """Which family was assumed, if one was."""
+    family = options.get("as_family")
+    return {"assumed": f"read as family {family}"} if family else {}
+
+
+def device_of(options: Options) -> Device | None:
+    from bursar.devices import device
+
+    return device(options["device"]) if options["device"] else None
