@@ -1,11 +1,12 @@
-"""Proves what matrix calculus costs and gives: counts by arithmetic and by counting every operation of a run, the cheapest bracketing
-by trying all of them, gradients by central differences, and what backward keeps by running it on nothing else."""
+"""Proves what matrix calculus costs and gives: counts by arithmetic and by counting every operation of a run, the cheapest order
+of brackets by trying all of them, gradients by central differences, and what backward keeps by running it on nothing else."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ def costs_of_all_bracketings(sizes: list[int]) -> list[int]:
 @given(st.lists(st.integers(1, 30), min_size=3, max_size=7))
 def test_the_cheapest_bracketing_is_the_least_of_all(sizes: list[int]) -> None:
     costs = costs_of_all_bracketings(sizes)
-    shapes = tuple(zip(sizes, sizes[1:], strict=False))
+    shapes = tuple(pairwise(sizes))
     best, worst = chains.cheapest(shapes), chains.dearest(shapes)
     assert (best.flops, worst.flops, chains.bracketings(len(shapes))) == (min(costs), max(costs), len(costs))
     assert best.flops == sum(step.product.flops() for step in best.steps)
@@ -202,7 +203,7 @@ def test_the_order_of_a_chain() -> None:
     assert chains.left_first(shapes).flops == 2 * (10 * 1000 * 10 + 10 * 10 * 1000) == 400_000
     assert chains.right_first(shapes).flops == 2 * (1000 * 10 * 1000 + 10 * 1000 * 1000) == 40_000_000
     assert chains.cheapest(shapes).text == "((A1·A2)·A3)"
-    with pytest.raises(PlanError, match="A2·A3.*1000 columns against 10 rows"):
+    with pytest.raises(PlanError, match=r"A2·A3.*1000 columns against 10 rows"):
         chains.cheapest(((10, 10), (10, 1000), (10, 10)))
 
 
@@ -281,8 +282,8 @@ def test_whole_numbers_stay_exact() -> None:
 
 def test_an_operand_transposed_twice_is_itself() -> None:
     operand = Operand("A", (2, 3))
-    assert operand.T == Operand("Aᵀ", (3, 2))
-    assert operand.T.T == operand
+    assert operand.T._asdict() == {"name": "Aᵀ", "shape": (3, 2)}
+    assert operand.T.T._asdict() == operand._asdict()
     assert fit(Term("", operand, operand), (2, 3)) == "shape error"
     assert fit(Term("", operand, operand.T), (3, 3)) == "wrong shape"
 
@@ -331,7 +332,7 @@ def test_back_propagation_is_that_of_differences(widths: list[int], batch: int, 
     activation = data.draw(st.sampled_from(["identity", "tanh", "sigmoid", "gelu", "silu"]))  # relu has a corner
     random = np.random.default_rng(seed)
     x, target = random.standard_normal((batch, widths[0])), random.standard_normal((batch, widths[-1]))
-    weights = tuple(random.standard_normal(pair) for pair in zip(widths, widths[1:], strict=False))
+    weights = tuple(random.standard_normal(pair) for pair in pairwise(widths))
     assert mlp_values.numbers(x, weights, target, activation=activation, mean=mean).finite_difference_error < 1e-5
 
 

@@ -93,7 +93,9 @@ def test_the_gradient_of_the_register(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_bias_is_summed_over_the_axis_it_was_spread_along(capsys: pytest.CaptureFixture[str]) -> None:
     columns = answer(capsys, "gradient", "--storage", "columns", "--a", A, "--x", X, "--b", "[1,2,3]", "--g", G)
     assert columns["gradients"]["bias"] == [[1 + 2], [3 + 4], [5 + 6]]
-    torch = answer(capsys, "gradient", "--storage", "torch", "--a", A, "--x", "[[1,2],[0,1]]", "--b", "[1,2,3]", "--g", "[[1,3,5],[2,4,6]]")
+    torch = answer(
+        capsys, "gradient", "--storage", "torch", "--a", A, "--x", "[[1,2],[0,1]]", "--b", "[1,2,3]", "--g", "[[1,3,5],[2,4,6]]"
+    )
     assert torch["gradients"]["bias"] == [[1 + 2, 3 + 4, 5 + 6]]
     assert torch["gradients"]["weight"] == columns["gradients"]["weight"]  # both store (out, in)
 
@@ -158,7 +160,9 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "a number that is none": (["gradient", "--a", "[[NaN]]", "--x", "[[1]]", "--g", "[[1]]"], ("JSON matrix",)),
     "a number beyond reason": (["gradient", "--a", f"[[{'9' * 400}]]", "--x", "[[1]]", "--g", "[[1]]"], ("JSON matrix",)),
     "deep brackets": (["gradient", "--a", "[" * 9000, "--x", "[[1]]", "--g", "[[1]]"], ("JSON matrix",)),
-    "too many numbers": (["gradient", "--a", str([[1] * 65]), "--x", "[[1]]", "--g", "[[1]]"], ("64 × 64",)),
+    "too many numbers": (["gradient", "--a", str([[1] * 17]), "--x", "[[1]]", "--g", "[[1]]"], ("16 × 16",)),
+    "too many weights": (["mlp", "--x", "[[1]]", "--w", str([[[1] * 16] * 16] * 5), "--y", "[[1]]"], ("1,024",)),
+    "too many layers": (["mlp", "--x", "[[1]]", "--w", str([[[1]]] * 17), "--y", "[[1]]"], ("1 to 16",)),
     "matrices that do not fit": (["gradient", "--a", A, "--x", A, "--g", G], ("A (3, 2)", "2 inputs in both")),
     "an upstream of another shape": (["gradient", "--a", A, "--x", X, "--g", X], ("(3, 2)", "(2, 2)")),
     "two ends": (["gradient", "--a", A, "--x", X, "--g", G, "--y", G], ("--g or --y",)),

@@ -118,6 +118,12 @@ def casts(recipe: str) -> Fact:
     return found
 
 
+def launch() -> Fact:
+    """Seconds that the host takes for an operator of a pass, where each is launched by itself."""
+    found: Fact = _rate_tables()["host"]["launch"]
+    return found
+
+
 def overlap_price(wire: str) -> Fact:
     """The share of the time of communication over a wire ("link", "network") that compute beside it loses."""
     found: Fact = _rate_tables()["overlap"][wire]

@@ -37,10 +37,12 @@ CLI_NAMES: dict[str, str] = {
     "schedule": "schedule", "virtual": "vp", "layout": "layout",
     "grad_buffer": "grad_buffer", "gathered": "gathered", "state_dtype": "state_dtype", "update": "optimizer_step",
     "offload": "offload", "overlap": "overlap", "expert_comm": "ep_comm",
+    "launch": "launch",
 }  # fmt: skip
 # gradients have buffers from the start (Megatron, DeepSpeed), are made by the first backward pass (PyTorch, set_to_none), or are
 # made by every one in the dtype of the weights and added to buffers at its end (nanotron)
 GRAD_BUFFERS = ("allocated", "lazy", "accumulated")
+LAUNCHES = ("eager", "graph")  # operators are launched one by one, or as CUDA graphs
 GATHERED = ("again", "kept")  # inputs that sequence parallelism gathers come again in the backward pass, or stay
 DEGREES = ("tensor", "expert", "expert_tensor", "pipeline", "data", "micro_batch", "context")
 
@@ -85,6 +87,7 @@ class Plan:
     offload: tuple[str, ...] = ()  # what lives on the host; a text with commas is read
     overlap: tuple[str, ...] = overlap.USUAL  # which communication runs beside compute; a text with commas is read
     expert_comm: str = "all-to-all"
+    launch: str = LAUNCHES[0]
 
     def __post_init__(self) -> None:
         if self.expert_tensor is None:
@@ -103,6 +106,8 @@ class Plan:
             object.__setattr__(self, "overlap", overlap.read(self.overlap))
         if self.expert_comm not in expert.COMMS:
             raise UnknownNameError("ep_comm", self.expert_comm, expert.COMMS)
+        if self.launch not in LAUNCHES:
+            raise UnknownNameError("launch", self.launch, LAUNCHES)
         expert.shares(self.expert_load)
         if self.sharding not in data.SHARDINGS:
             raise UnknownNameError("sharding", self.sharding, data.SHARDINGS)

@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from bursar import operator_time, recompute
-from bursar.dims import Dim, at_least, choose
+from bursar.devices import launch
+from bursar.dims import Dim, at_least, at_most, choose
 from bursar.formula import formula
 from bursar.kernels import Kernels
 from bursar.memory import StageLoad
@@ -28,7 +29,7 @@ from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
 from bursar.roofline import Roofline
 from bursar.step import Step
-from bursar.tree import Block, Line
+from bursar.tree import Block, Line, Op
 
 DEDUPLICATED = expert.COMMS[1]
 
@@ -42,6 +43,7 @@ class Pace(NamedTuple):
     tensor_parallel: Dim
     expert_parallel: Dim
     context_parallel: Dim
+    launching: Dim = 0  # what launching its kernels outlasts them
 
 
 class Seconds(NamedTuple):
@@ -58,6 +60,7 @@ class Seconds(NamedTuple):
     data_parallel: Dim
     optimizer: Dim
     offload: Dim = 0
+    launching: Dim = 0
 
     @property
     def step(self) -> Dim:
@@ -72,6 +75,7 @@ class Machine(NamedTuple):
     network: Network
     groups: dict[str, Group]
     price: dict[str, float]  # what overlap costs compute, by the group that communicates
+    launch: Dim = 0  # seconds of the host for an operator of a pass
 
 
 def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
@@ -88,7 +92,7 @@ def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
         groups["data_replicas"] = network.group(plan.replicas, plan.tensor * plan.shards("data"))
         inner = plan.expert_tensor * plan.expert * plan.shards("expert_data")
         groups["expert_data_replicas"] = network.group(plan.replicas, inner)
-    return Machine(roof, network, groups, network.price)
+    return Machine(roof, network, groups, network.price, launch().si)
 
 
 def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str) -> Pace:
@@ -96,45 +100,79 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     forward: Dim = 0
     backward: Dim = 0
     again: Dim = 0
-    products: tuple[Dim, Dim] = (0, 0)
-    talk: dict[str, tuple[Dim, Dim]] = {"tensor": (0, 0), "expert": (0, 0)}
+    talk = {group: _Talk() for group in ("tensor", "expert", "context")}
+    products = _Talk()
     around = _Context()
-    width = plan.recipe.rate["activation"]
+    launched = 0
+    rate, hides = plan.recipe.rate, "tensor" in plan.overlap and plan.sequence
     for line in block.walk(step):
-        again_too = recompute.runs_again(line.op, mode)
-        if isinstance(line.op, Collective):
-            there, back = _collective(line, line.op, width, machine, plan)
-            if line.op.group == "context":
-                around.sends(line.op, there, back)
-                continue
-            sent = talk[line.op.group]
-            talk[line.op.group] = sent[0] + (2 * there if again_too else there), sent[1] + back
+        op = line.op
+        again_too = recompute.runs_again(op, mode)
+        if isinstance(op, Collective):
+            there, back = _collective(line, op, rate["activation"], machine, plan)
+            if op.group == "context":
+                around.sends(op, there, back)
+                there = back = 0
+            talk[op.group].add(there, back, _launches(op, again_too), twice=again_too)
             continue
-        there, back = operator_time.seconds(line, kernels.of(line.op), plan.recipe.rate, machine.roofline)
+        there, back = operator_time.seconds(line, kernels.of(op), rate, machine.roofline)
+        if type(there) is int and there == 0:
+            continue
+        launched += _launches(op, again_too)
         forward = forward + there
         backward = backward + back
-        if line.op.engine == "matmul":
-            products = products[0] + there, products[1] + back
-        if isinstance(line.op, AttentionCore):
+        if hides and op.engine == "matmul":
+            products.add(there, back)
+        if isinstance(op, AttentionCore):
             around.attends(there, back, twice=again_too)
         if again_too:
             again = again + there
-    tensor, moved = _shown(talk, products, forward + backward, plan, machine)
-    return Pace(forward, backward, again, tensor, moved, around.exposed())
-
-
-def _shown(
-    talk: dict[str, tuple[Dim, Dim]], products: tuple[Dim, Dim], compute: Dim, plan: Plan, machine: Machine
-) -> tuple[Dim, Dim]:
-    """Seconds of tensor and of expert parallelism that compute does not hide."""
-    (there, back), routed = talk["tensor"], sum(talk["expert"])
+    tensor = _beside_products(talk["tensor"], products, plan, machine) if hides else talk["tensor"].all
+    routed = talk["expert"].all
     if "expert" in plan.overlap:
-        routed = overlap.exposed(routed, compute, machine.price["expert"])
-    if "tensor" not in plan.overlap or not plan.sequence:
-        return there + back, routed
+        routed = overlap.exposed(routed, forward + backward, machine.price["expert"])
+    own = Pace(forward, backward, again, tensor, routed, around.exposed())
+    if plan.launch == "graph":
+        return own
+    calls = launched + sum([said.calls * at_most(_ways(plan, group) - 1, 1) for group, said in talk.items() if said.calls])
+    return own._replace(launching=at_least(calls * machine.launch - sum(own), 0))
+
+
+class _Talk:
+    """Seconds forward and backward, and how often the host calls."""
+
+    def __init__(self) -> None:
+        self.there: Dim = 0
+        self.back: Dim = 0
+        self.calls = 0
+
+    def add(self, there: Dim, back: Dim, calls: int = 0, *, twice: bool = False) -> None:
+        self.there = self.there + (2 * there if twice else there)
+        self.back = self.back + back
+        self.calls += calls
+
+    @property
+    def all(self) -> Dim:
+        return self.there + self.back
+
+
+def _launches(op: Op, again: bool) -> int:
+    """Passes in which the host launches an operator."""
+    if isinstance(op, Collective):
+        return bool(op.forward) * (1 + again) + bool(op.backward and not op.still)
+    return 1 + again + (not op.still)
+
+
+def _ways(plan: Plan, group: str) -> Dim:
+    """Ranks of a group that talks within a micro-batch."""
+    return {"tensor": plan.tensor, "expert": plan.expert, "context": plan.context}[group]
+
+
+def _beside_products(said: _Talk, products: _Talk, plan: Plan, machine: Machine) -> Dim:
+    """Seconds of tensor parallelism that the products do not hide."""
     price, first = machine.price["tensor"], 1 / plan.tensor
-    sides = zip((there, back), products, strict=True)
-    return sum([overlap.exposed(sent, beside, price, first) for sent, beside in sides]), routed
+    there = overlap.exposed(said.there, products.there, price, first)
+    return there + overlap.exposed(said.back, products.back, price, first)
 
 
 class _Context:

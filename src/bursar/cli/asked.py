@@ -39,9 +39,10 @@ def trainable(architecture: Architecture) -> int:
 
 
 def assumed(options: Options) -> Payload:
-    """Which family was assumed, if one was."""
+    """Which family was assumed and which keys of the config were changed, if any."""
     family = options.get("as_family")
-    return {"assumed": f"read as family {family}"} if family else {}
+    changes = dict(options.get("set") or ())
+    return {**({"assumed": f"read as family {family}"} if family else {}), **({"set": changes} if changes else {})}
 
 
 def device_of(options: Options) -> Device | None:

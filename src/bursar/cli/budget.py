@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
     from bursar.devices import Device
-
-Options = dict[str, Any]
-Payload = dict[str, Any]
 
 GIVEN = ("params", "tokens", "tokens_per_param", "flops", "devices", "mfu", "seconds", "days", "device_hours", "usd", "price")
 RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
@@ -20,7 +18,7 @@ def run(options: Options) -> Payload:
     """The budget of a run, solved for what is not given: parameters, tokens, FLOPs, devices, time, MFU, money."""
     from bursar import budget
 
-    device = _device(options)
+    device = device_of(options)
     peak, about = _peak(options, device)
     given = {name: options[name] for name in GIVEN if options[name] is not None}
     given |= {"batch_tokens": options["global_batch_tokens"]} if options["global_batch_tokens"] else {}
@@ -43,6 +41,7 @@ def run(options: Options) -> Payload:
         "possible": known.get("mfu", 0) <= 1,
         "solved": [step._asdict() for step in steps],
         "source": _sources(steps),
+        **assumed(options),
     }
 
 
@@ -56,11 +55,9 @@ def _of_model(options: Options) -> Payload:
     """FLOPs of a token by the exact count of a model, instead of six per parameter."""
     if not options["model"]:
         return {}
-    from bursar.model import load
-
     if options["params"] is not None:
         raise PlanError("parameters are given by a model or by a number, not both", field="params", valid="one of the two")
-    model = load(options["model"], as_family=options["as_family"], changes=options["set"])
+    model = model_of(options)
     length = model.length(options["seq"])
     per_token = _whole(model.flops(length, 1, options["mask"]).train, length)
     return {"params": model.params(), "flops_per_token": per_token, "seq": length, "mask": options["mask"]}
@@ -68,12 +65,6 @@ def _of_model(options: Options) -> Payload:
 
 def _whole(total: int, count: int) -> int | float:
     return total // count if total % count == 0 else total / count
-
-
-def _device(options: Options) -> Device | None:
-    from bursar.devices import device
-
-    return device(options["device"]) if options["device"] else None
 
 
 def _peak(options: Options, device: Device | None) -> tuple[float | None, Payload]:
@@ -142,7 +133,7 @@ def roofline(options: Options) -> Payload:
     from bursar import ridge
     from bursar.facts import sources
 
-    device = _device(options)
+    device = device_of(options)
     peak, about = _peak(options, device)
     bandwidth = options["bandwidth"] or (device.memory_bandwidth.si if device else None)
     if peak is None or bandwidth is None:
@@ -174,7 +165,7 @@ def states(options: Options) -> Payload:
         raise PlanError("this needs parameters", field="params", valid="--params N, such as 70B")
     plan = jobs.plan({**options, "dp": ranks, **dict.fromkeys(("tp", "pp", "cp", "vp"), 1), "devices": None, "schedule": None})
     held = static(params, plan)
-    device = _device(options)
+    device = device_of(options)
     capacity = options["capacity"] or (int(device.memory.si) if device else None)
     found = {
         "params": params,

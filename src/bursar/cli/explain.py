@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.asked import Options, Payload, device_of, model_of
+from bursar.cli.asked import Options, Payload, device_of, model_of, tuned
 from bursar.errors import PlanError, UnknownNameError
 from bursar.report.words import say
 
@@ -65,7 +65,7 @@ def _of_job(quantity: str, options: Options) -> tuple[Explained, Payload]:
 
     training, _ = jobs.training(model_of(options), options, device_of(options))
     asked = {"seq": training.length, "global_batch": training.global_batch, "plan": training.plan.options()}
-    return (memory.memory if quantity == "memory" else time.time)(training), asked
+    return answer(model, training), asked
 
 
 # ── a derivation as an object ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,9 +100,7 @@ def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload
     from bursar.explain import readable
     from bursar.facts import sources
 
-    source = sources()[step.source]
-    numbers = readable.substituted(step.formula, found.numbers)
-    value = readable.number(step.value)
+    source = sources()[step.source] if isinstance(step.source, str) else step.source
     return {
         "title": _title(step, lang),
         "path": step.name,
@@ -110,11 +108,10 @@ def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload
         "text": readable.text(step.formula),
         "closed_form": step.closed or None,
         "latex": readable.latex(step.formula),
-        "substitution": f"{numbers} = {value} {UNITS.get(step.unit, step.unit)}".strip(),
+        "substitution": _substitution(step, found),
         "value": step.value,
         "unit": step.unit,
         "source": ", ".join(filter(None, (source.title, step.place))),
-        "source_id": step.source,
         "url": source.url,
         "reason": say("explain_semicolon", lang).join(_reason(reason, step, lang) for reason in step.reasons) or None,
         "assumptions": [_said(key, step, lang) for key in step.assumes],
@@ -123,6 +120,16 @@ def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload
 
 
 UNITS = {"1": ""}
+
+
+def _substitution(step: Step, found: Explained) -> str:
+    """The numbers put in, and what comes out with its unit; of an equation the numbers of its letters."""
+    from bursar.explain import readable
+
+    if step.value is None or getattr(step.formula, "is_Relational", False):
+        return ", ".join(f"{name} = {value:.6g}" for name, value in step.facts.items() if isinstance(value, float))
+    numbers, value = readable.substituted(step.formula, found.numbers), readable.number(step.value)
+    return f"{numbers} = {value} {UNITS.get(step.unit, step.unit)}".strip()
 
 
 def _said(key: str, step: Step, lang: str) -> str:

@@ -79,7 +79,7 @@ READ: dict[str, Callable[[Scheme, Fans, Options], Any]] = {
     "fan": lambda rule, found, options: MODES[options["mode"]](_whole(found, options["mode"])),
     "gain": _gain,
     "std": lambda rule, found, options: _needed(options["std"] or rule.std, "std", "--std NUMBER"),
-    "depth": lambda rule, found, options: _needed(options["depth"], "depth", "--depth N, the blocks of the transformer"),
+    "depth": lambda rule, found, options: _needed(options["layers"], "layers", "--layers N, the blocks of the transformer"),
 }
 
 
@@ -242,7 +242,51 @@ def attention(options: Options) -> Payload:
         "variance": unscaled / width,
         "std": math.sqrt(unscaled / width),
         "scales": {
-            name: {"scale": scale, "variance": unscaled * scale**2, "std": math.sqrt(unscaled) * scale} for name, scale in rows.items()
+            name: {"scale": scale, "variance": unscaled * scale**2, "std": math.sqrt(unscaled) * scale}
+            for name, scale in rows.items()
         },
         "source": _source("transformer"),
     }
+
+
+def lint(options: Options) -> Payload:
+    """What is wrong in an initialization call, with the numbers, the reason and the call that is right."""
+    from bursar.report.words import say
+    from bursar.theory.initialization import lint as of
+
+    case, findings = of.lint(
+        options["call"], shape=options["shape"], layout=options["weight_layout"], groups=options["groups"],
+        known=None if options["shape"] else known_fans(options), nonlinearity=options["nonlinearity"] or "linear",
+        slope=options["slope"], depth=options["layers"], branch=options["branch"],
+    )  # fmt: skip
+    drawn = case.drawn
+    return {
+        "call": options["call"],
+        "shape": list(case.shape) if case.shape else None,
+        "weight_layout": case.layout,
+        "fan_in": case.found.fan_in,
+        "fan_out": case.found.fan_out,
+        "nonlinearity": case.nonlinearity,
+        "mean": drawn.mean if drawn else None,
+        "variance": drawn.variance if drawn else None,
+        "std": case.std if drawn else None,
+        "output_variance": case.found.fan_in * drawn.variance if drawn else None,
+        "wanted_variance": case.wanted,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "what": say(f"lint_{finding.kind}", options["lang"], **finding.numbers),
+                "why": say(f"lint_{finding.kind}_why", options["lang"], **finding.numbers),
+                "numbers": dict(finding.numbers),
+                "right": finding.right,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def propagate(options: Options) -> Payload:
+    """Mean and variance of what a network carries forward and backward, layer by layer, predicted and with --samples measured."""
+    from bursar.cli.propagation import answer
+
+    return answer(options)

@@ -29,7 +29,12 @@ def _sizes(words: Sequence[str]) -> Product:
         return Product(*[size(word, name) for word, name in zip(words, ("rows", "inner", "columns"), strict=True)])
     if len(words) == 2 and all("x" in word for word in words):
         return Term("", Operand("A", _pair(words[0])), Operand("B", _pair(words[1]))).product
-    raise PlanError(f"a product of {len(words)} sizes", field="sizes", value=list(words), valid="ROWS INNER COLUMNS, or ROWSxINNER INNERxCOLUMNS")
+    raise PlanError(
+        f"a product of {len(words)} sizes",
+        field="sizes",
+        value=list(words),
+        valid="ROWS INNER COLUMNS, or ROWSxINNER INNERxCOLUMNS",
+    )
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -105,8 +110,8 @@ def _term(of: Term) -> Payload:
     """A product as an object: what it is, its two shapes and its own, what it costs."""
     made = of.product
     return {
-        **({"result": of.result} if of.result else {}), "formula": of.formula, "left": list(of.left.shape), "right": list(of.right.shape),
-        "shape": list(made.shapes[2]), "flops": made.flops(), "flops_exact": made.exact(),
+        **({"result": of.result} if of.result else {}), "formula": of.formula,
+        "left": list(of.left.shape), "right": list(of.right.shape), "shape": list(made.shapes[2]), "flops": made.flops(), "flops_exact": made.exact(),
     }  # fmt: skip
 
 
@@ -126,7 +131,8 @@ def conv(options: Options) -> Payload:
         "formula": TEXT, "latex": LATEX, "patches": list(left), "filters": list(right),
         "flops_exact": of.exact(), "flops": of.flops(), "macs": of.flops() // 2,
         "input_gradient": of.flops(), "weight_gradient": of.flops(),
-        "dtype": options["dtype"], "bytes": sum(moved), "intensity": of.flops() / sum(moved), "source": sources()["torch-conv"].title,
+        "dtype": options["dtype"], "bytes": sum(moved), "intensity": of.flops() / sum(moved),
+        "source": sources()["torch-conv"].title,
     }  # fmt: skip
 
 

@@ -37,7 +37,9 @@ def gradient(options: Options) -> Payload:
         "products": {role: _term(of.gradient(role)) for role in ("weight", "input")},
         "bias": {"result": f"dL/d{of.storage.letter('bias')}", "formula": of.bias, "shape": list(of.shape("bias"))},
         "wrong_orders": [
-            _wrong(term, outcome, of.shape(role), options["lang"]) for role in ("weight", "input") for term, outcome in of.wrong(role)
+            _wrong(term, outcome, of.shape(role), options["lang"])
+            for role in ("weight", "input")
+            for term, outcome in of.wrong(role)
         ],
     }
     return {**found, **_gradient_numbers(options)}
@@ -53,7 +55,9 @@ def _affine(options: Options) -> Affine:
             raise PlanError("sizes and matrices", field="sizes", value=list(words), valid="one of the two")
         return of_shapes(options["storage"], _shape(options["a"]), _shape(options["x"]))
     if len(words) != 3:
-        raise PlanError(f"{len(words)} sizes", field="sizes", value=list(words), valid="OUTPUTS INPUTS SAMPLES, or --a and --x with matrices")
+        raise PlanError(
+            f"{len(words)} sizes", field="sizes", value=list(words), valid="OUTPUTS INPUTS SAMPLES, or --a and --x with matrices"
+        )
     names = ("outputs", "inputs", "samples")
     return affine(options["storage"], *[size(word, name) for word, name in zip(words, names, strict=True)])
 
@@ -145,7 +149,8 @@ def mlp(options: Options) -> Payload:
     numbers = _mlp_numbers(options)
     of = _mlp(options, numbers)
     counts = {
-        "forward": of.forward(), "forward_exact": of.forward_exact(), "backward": of.backward(), "backward_exact": of.backward_exact(),
+        "forward": of.forward(), "forward_exact": of.forward_exact(), 
+        "backward": of.backward(), "backward_exact": of.backward_exact(),
         "backward_with_input_gradient": of.backward_with_input(), "train": of.forward() + of.backward(),
         "ratio": float(of.ratio), "ratio_exact": str(of.ratio), "ratio_formula": "2 − M0·M1/Σ M(i−1)·M(i)",
         "six_batch_weights": 6 * of.batch * of.weights(),
@@ -169,7 +174,9 @@ def mlp(options: Options) -> Payload:
         ],
         "equations": _lines(_equations(options["reduction"]), options["lang"]),
         "wrong_orders": [
-            _wrong(*layer.transposed_error, (of.batch, layer.d_in), options["lang"]) for layer in reversed(of.layers) if layer.needed
+            _wrong(*layer.transposed_error, (of.batch, layer.d_in), options["lang"])
+            for layer in reversed(of.layers)
+            if layer.needed
         ],
         **({} if numbers is None else numbers[1]),
     }
@@ -258,7 +265,14 @@ def graph(options: Options) -> Payload:
         "widths": list(of.widths),
         "nodes": [{"name": node.name, "kind": node.kind, "shape": list(node.shape)} for node in found.nodes],
         "edges": [
-            {"path": e.path, "from": e.start, "to": e.end, "formula": e.formula, "shapes": [list(s) for s in e.shapes], "flops": e.flops}
+            {
+                "path": e.path,
+                "from": e.start,
+                "to": e.end,
+                "formula": e.formula,
+                "shapes": [list(s) for s in e.shapes],
+                "flops": e.flops,
+            }
             for e in found.edges
         ],
         "forward": sum(edge.flops for edge in found.edges if edge.path == "forward"),

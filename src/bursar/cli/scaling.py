@@ -139,7 +139,8 @@ def loss(options: Options) -> Payload:
 def _limited_by(law: Law, name: str, value: float, options: Options) -> Payload:
     """The loss where one thing alone limits it."""
     outside = said(law.outside(**{name: value}), options)
-    return {**about(law), "model": options["model"], name: value, "alone": name, "loss": law.alone(name, value), "outside": outside}
+    found = {name: value, "alone": name, "loss": law.alone(name, value), **law.form.beside(name, value)}
+    return {**about(law), "model": options["model"], **found, "outside": outside}
 
 
 def optimal(options: Options) -> Payload:

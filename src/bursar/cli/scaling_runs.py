@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bursar.cli.scaling import Options, Payload, about, numbers, optimum, outside, said
-from bursar.errors import PlanError
+from bursar.errors import PlanError, shown
 
 if TYPE_CHECKING:
     from bursar.scaling.design import Design
@@ -49,6 +49,22 @@ def fit(options: Options) -> Payload:
         "warnings": said(found.doubts, options),
     }  # fmt: skip
     return {**payload, **_chart(measured, found, options)}
+
+
+def power(options: Options) -> Payload:
+    """A power law (scale / x)^exponent through points x:y, by least squares in logarithms."""
+    from bursar.options.option import positive
+    from bursar.scaling.power import through
+
+    points = []
+    for word in options["points"]:
+        try:
+            x, y = [positive(part) for part in word.split(":")]
+        except ValueError:
+            raise PlanError(f"point {shown(word)}", field="points", value=word, valid="X:Y, two numbers above zero") from None
+        points.append((x, y))
+    found = through(points)
+    return {"points": len(points), "slope": found.slope, "exponent": -found.slope, "scale": found.scale, "residual": found.residual}
 
 
 def _constants(form: str, found: Study, measured: Any, options: Options) -> Payload:

@@ -39,6 +39,7 @@ DEGREES = (
     "reshard",
     "overlap",
     "ep_comm",
+    "launch",
 )
 CLUSTER = ("device", "devices", "nodes")
 RUN = ("tokens", "price")
@@ -84,6 +85,7 @@ SCALING: Mapping[str, Verb] = {
     "hyper": _scaling("[model]", ("params", "tokens", "flops", "width_ratio", "seq", *READ), "hyper llama-3-8b --tokens 15T"),
     "derive": _scaling("", ("derivation",), "derive --derivation frontier"),
     "fit": _scaling("file", ("form", "resamples", "delta", "chart"), "fit runs.csv --form additive", "bursar.cli.scaling_runs"),
+    "power": _scaling("points...", (), "power 1e6:4.0116 1e9:2.3756", "bursar.cli.scaling_runs"),
     "design": _scaling(
         "", ("budget", "usd", "days", "law", "family", "experts", "granularity", "vocab", "seq", *BATCH, "precision", "grad_dtype",
              "optimizer", "state_dtype", "optimizer_step", "kernels", "mask", *CLUSTER, "price"),
@@ -137,6 +139,26 @@ NUMERICS: Mapping[str, Verb] = {
 }  # fmt: skip
 
 
+SETTINGS = (
+    "lr", "beta1", "beta2", "eps", "eps_inside", "bias_correction", "weight_decay", "momentum", "momentum_form", "decay", "trust",
+    "gamma", "every",
+)  # fmt: skip
+
+
+def _optimizer(argument: str, options: tuple[str, ...], example: str, pictures: str = "bursar.report.optimizers") -> Verb:
+    return Verb(False, options, f"bursar optimizer {example}", argument, "bursar.cli.optimizers", "bursar.report.optimizers", pictures)
+
+
+OPTIMIZER: Mapping[str, Verb] = {
+    "step": _optimizer(
+        "name", ("theta", "gradient", "steps", *SETTINGS, "chart"), "step adam --theta 1 --gradient 0.5:-0.5 --lr 0.1"
+    ),
+    "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4", ""),
+    "race": _optimizer("", ("problem", "optimizers", "steps", "lr", "noise", "seed", "chart"), "race --problem quadratic"),
+    "lineage": _optimizer("", ("chart",), "lineage"),
+}  # fmt: skip
+
+
 VERBS: Mapping[str, Verb] = {
     "params": Verb(True, (*TUNING, *READ, "checkpoint", "chart"), "bursar params deepseek-v3 --mtp", pictures=PICTURES),
     "flops": Verb(
@@ -170,7 +192,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "roofline": _budget(
         "", ("device", "precision", "peak", "bandwidth", "flops", "bytes", "seconds"),
-        "roofline --device h100-sxm --flops 537M --bytes 537M",
+        "roofline --device h100-sxm --flops 5.4e8 --bytes 5.4e8",
     ),
     "states": _budget(
         "", ("params", "precision", "grad_dtype", "optimizer", "state_dtype", "dp", "zero", "device", "capacity"),
@@ -199,5 +221,6 @@ VERBS: Mapping[str, Verb] = {
     "models": Verb(False, (), "bursar models", answers=CATALOGS),
     "devices": Verb(False, (), "bursar devices --json", answers=CATALOGS),
     "optimizers": Verb(False, (), "bursar optimizers", answers=CATALOGS),
+    "optimizer": Verb(False, (), "bursar optimizer race", answers="bursar.cli.optimizers", verbs=OPTIMIZER),
     "scaling": Verb(False, (), "bursar scaling optimal --flops 1e24", answers="bursar.cli.scaling", verbs=SCALING),
 }  # fmt: skip

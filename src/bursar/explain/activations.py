@@ -16,6 +16,7 @@ from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.kernels import Kernels
 from bursar.model import Model
 from bursar.ops.elementwise import Slice
+from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
 from bursar.precision import size
 from bursar.step import Step as Workload
@@ -44,80 +45,93 @@ class Side(NamedTuple):
         return size(item.elements, self.plan.recipe.rate[item.kind])
 
 
+class Job(NamedTuple):
+    """A rank of a stage in both readings, and the numbers of its letters."""
+
+    training: Training
+    named: Letters
+    plan: Plan  # over letters
+    place: int  # of the stage among those that differ
+    numbers: dict[str, int]
+
+    @classmethod
+    def of(cls, model: Model, training: Training, place: int = 0) -> Job:
+        named = Letters(model)
+        plan, degrees = letters.lettered(training.plan, model.architecture)
+        numbers = {**named.numbers, **degrees, "b": training.plan.micro_batch, "s": training.step.queries}
+        return cls(training, named, plan, place, numbers)
+
+    @property
+    def stages(self) -> tuple[Stage, Stage]:
+        words = self.plan.stages(self.plan.tuned(self.named.counted()))
+        return self.training.stages[self.place], words[self.place]
+
+    def sides(self, own: Block, other: Block) -> tuple[Side, Side]:
+        training = self.training
+        return (
+            Side(own, training.step, training.plan, training.kernels),
+            Side(other, letters.step(training.step), self.plan, training.kernels),
+        )
+
+    def runs(self) -> list[Pair]:
+        """The layers of the stage by block; of a whole model with how often over letters."""
+        own, words = self.stages
+        counts = {pair.path: pair.count for pair in self.named.pairs} if self.training.plan.pipeline == 1 else {}
+        found: dict[int, Pair] = {}
+        first = 0
+        for (path, times, ints), (_, _, other) in zip(own.layers, words.layers, strict=True):
+            tower = not path.startswith("layers.")
+            known = found.get(id(ints), Pair(path, ints, other, 0, 0, None if tower else first))
+            number = known.times + times
+            found[id(ints)] = known._replace(times=number, count=counts.get(path, number))
+            first += 0 if tower else times
+        return list(found.values())
+
+
 def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer: int | None = None) -> Explained:
     """Bytes kept for one micro-batch on one rank: of the whole model, or of layer number `layer` as it stands, with the tables that
     it reads."""
-    training = Training(model, plan, length=length, mask=mask)
-    named = Letters(model)
-    plan_in_words, degrees = letters.lettered(plan, model.architecture)
-    stage, words = training.stages[0], plan_in_words.stages(plan_in_words.tuned(named.counted()))[0]
-    numbers = {**named.numbers, **degrees, "b": plan.micro_batch, "s": training.step.queries}
-
-    def sides(own: Block, other: Block) -> tuple[Side, Side]:
-        return (
-            Side(own, training.step, plan, training.kernels),
-            Side(other, letters.step(training.step), plan_in_words, training.kernels),
-        )
-
-    runs = _runs(stage.layers, words.layers, named)
+    job = Job.of(model, Training(model, plan, length=length, mask=mask))
     if layer is not None:
-        layer_of(named, layer)  # refuses a layer that there is not
-        pair = next(run for run in reversed(runs) if run.first is not None and run.first <= layer)
-        found = of_layer(_layer(pair, sides(pair.ints, pair.words), alone=True), model.name, layer)
-        return _explained(_assuming(found, plan), numbers)
-    parts: list[Step] = []
-    tables: dict[str, Step] = {}
-    for kind, blocks in (("stem", zip(stage.stem, words.stem, strict=True)), ("layers", None), ("tail", None)):
-        if kind == "layers":
-            for run in runs:
-                both = sides(run.ints, run.words)
-                parts.append(_layer(run, both))
-                tables |= {step.name: step for step in _tensors(both, True, run.path) if step.name not in tables}
-        else:
-            pairs = blocks or zip(stage.tail, words.tail, strict=True)
-            parts += [_part(own.kind, "", list(_tensors(sides(own, other), False, "", ends=True))) for own, other in pairs]
-    if tables:
-        parts.append(_part("shared", "", list(tables.values())))
-    found = tuple([part for part in parts if part.steps])
-    formula, value = total(found)
-    root = Step(model.name, formula, value, "B", "explain_activations", source=SOURCE, place=PLACE, steps=found)
-    return _explained(_assuming(root, plan), numbers)
-
-
-def _assuming(root: Step, plan: Plan) -> Step:
+        kind = layer_of(job.named, layer)
+        run = next(run for run in job.runs() if run.path == kind.path)
+        root = of_layer(_layer(run, job.sides(run.ints, run.words), alone=True), model.name, layer)
+    else:
+        found = parts(job)
+        root = Step(model.name, *total(found), "B", "explain_activations", source=SOURCE, place=PLACE, steps=found)
     facts = {"kernels": plan.kernels, "precision": plan.precision, "recompute": plan.recompute}
-    return replace(root, facts={**root.facts, **facts}, assumes=("assume_kernels", "assume_autograd"))
+    root = replace(root, facts={**root.facts, **facts}, assumes=("assume_kernels", "assume_autograd"))
+    return Explained(root, job.numbers, closed.definitions(root))
 
 
-def _explained(root: Step, numbers: dict[str, int]) -> Explained:
-    return Explained(root, numbers, closed.definitions(root))
-
-
-def _runs(ints: tuple[Any, ...], words: tuple[Any, ...], named: Letters) -> list[Pair]:
-    """The layers of a stage by block, with how often over letters as the model has it."""
-    counts = {pair.path: pair.count for pair in named.pairs}
-    found: dict[int, Pair] = {}
-    first = 0
-    for (path, times, own), (_, _, other) in zip(ints, words, strict=True):
-        tower = not path.startswith("layers.")
-        known = found.get(id(own), Pair(path, own, other, 0, counts.get(path), None if tower else first))
-        found[id(own)] = known._replace(times=known.times + times)
-        first += 0 if tower else times
-    return list(found.values())
+def parts(job: Job) -> tuple[Step, ...]:
+    """What a rank of a stage keeps of one micro-batch: embedding, layers by kind, head and loss, and the tables of all layers."""
+    own, words = job.stages
+    found: list[Step] = []
+    tables: dict[str, Step] = {}
+    for stem in zip(own.stem, words.stem, strict=True):
+        found.append(_part(stem[0].kind, "", list(_tensors(job.sides(*stem), False, ends=True))))
+    for run in job.runs():
+        both = job.sides(run.ints, run.words)
+        found.append(_layer(run, both))
+        tables |= {step.name: step for step in _tensors(both, True) if step.name not in tables}
+    for tail in zip(own.tail, words.tail, strict=True):
+        found.append(_part(tail[0].kind, "", list(_tensors(job.sides(*tail), False, ends=True))))
+    found.append(_part("shared", "", list(tables.values())))
+    return tuple([part for part in found if part.steps])
 
 
 def _layer(run: Pair, both: tuple[Side, Side], *, alone: bool = False) -> Step:
     """The layers of one kind, or one of them with its tables."""
-    tensors = list(_tensors(both, False, run.path))
-    tables = list(_tensors(both, True, run.path)) if alone else []
+    tensors = list(_tensors(both, False))
+    tables = list(_tensors(both, True)) if alone else []
     if alone or run.times == 1:
         return _part("layer" if alone else run.kind, run.path, [*tensors, *tables])
-    count = run.count if run.count is not None else run.times
     each = _part(run.kind, run.path, tensors)
     return Step(
-        run.path.strip("."), times(count, each.formula), run.times * each.value, "B", "explain_layers",
+        run.path.strip("."), times(run.count, each.formula), run.times * each.value, "B", "explain_layers",
         {"count": run.times, "kind": run.kind, "first": run.first or 0}, SOURCE, PLACE,
-        steps=tuple([_every(tensor, count, run.times) for tensor in each.steps]),
+        steps=tuple([_every(tensor, run.count, run.times) for tensor in each.steps]),
         closed=each.closed,
     )  # fmt: skip
 
@@ -137,7 +151,7 @@ def _part(kind: str, path: str, steps: list[Step]) -> Step:
     )  # fmt: skip
 
 
-def _tensors(both: tuple[Side, Side], shared: bool, path: str, *, ends: bool = False) -> Iterator[Step]:
+def _tensors(both: tuple[Side, Side], shared: bool, *, ends: bool = False) -> Iterator[Step]:
     """What a block keeps, tensor by tensor: its own, or the tables of all layers."""
     ints, words = both
     mode = "none" if ends else ints.plan.mode

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from bursar.dims import Dim, split
+from bursar.dims import Dim
 from bursar.errors import ConfigError, PlanError
 from bursar.model import Model
 from bursar.notation import LETTERS
@@ -141,8 +141,3 @@ def lettered(plan: Plan, architecture: Architecture) -> tuple[Plan, dict[str, in
     if plan.tensor == 1 or experts:
         return plan, {}
     return replace(plan, tensor=letter("t"), expert_tensor=letter("t")), {"t": plan.tensor}
-
-
-def local(length: int, plan: Plan) -> int:
-    """Tokens of a sequence on one rank."""
-    return int(split(length, plan.context, "seq", "cp"))

@@ -10,6 +10,7 @@ import sympy as sp
 
 ORDER = "NDLaksbhdfV"  # sbh, as²b: letters of papers in their usual order, others after them
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "lambda": "λ", "mu": "μ", "tau": "τ"}
 BRACKETS = {sp.Min: ("min(", ")"), sp.Max: ("max(", ")"), sp.ceiling: ("⌈", "⌉"), sp.floor: ("⌊", "⌋")}
 
 
@@ -51,7 +52,7 @@ def terms(formula: Any) -> tuple[Any, ...]:
 
 def _place(term: Any) -> tuple[Any, ...]:
     coefficient, factors = parts(term)
-    degree = {str(base): exponent for base, exponent in factors}
+    degree = {str(base): exponent for base, exponent in factors if exponent.is_number}
     return coefficient < 0, degree.get("s", 0), -sum(degree.values()), -degree.get("h", 0), _text(term)
 
 
@@ -76,7 +77,11 @@ def _rank(factor: tuple[Any, Any]) -> tuple[Any, ...]:
 
 def _text(formula: Any) -> str:
     if formula.is_Symbol:
-        return str(formula)
+        return _letter(str(formula))
+    if formula.is_Float:
+        return number(float(formula))
+    if isinstance(formula, sp.Equality):
+        return f"{_text(formula.lhs)} = {_text(formula.rhs)}"
     if isinstance(formula, sp.Add):
         return _sum([(_text(term), parts(term)[0] < 0) for term in terms(formula)])
     if type(formula) in BRACKETS:
@@ -91,6 +96,12 @@ def _text(formula: Any) -> str:
     top = _joined(above, "" if count == 1 and above else f"{count:,}")
     bottom = _joined(below, "")
     return sign + (f"{top}/{bottom}" if len(below) == 1 else f"{top}/({bottom})" if below else top)
+
+
+def _letter(name: str) -> str:
+    """A letter with its Greek name as that letter."""
+    first, *rest = name.split("_")
+    return "_".join([GREEK.get(first, first), *rest])
 
 
 def _below(exponent: Any) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from bursar.facts import Source
+
 
 class Reason(NamedTuple):
     """Why something is there: the key of a sentence, and the lines of the model that it speaks of."""
@@ -20,7 +22,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """`name` is a path of the model, `key` a title of the words. `source` is an id of `data/sources.toml`, `place` an equation or
+    """`name` is a path of the model, `key` a title of the words. `source` is an id of `data/sources.toml` or what a measured number comes from, `place` an equation or
     section of it. The values of `steps` add up to `value`; `closed` is the formula grouped as papers print it."""
 
     name: str
@@ -29,7 +31,7 @@ class Step:
     unit: str
     key: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
-    source: str = "definition"
+    source: str | Source = "definition"
     place: str = ""
     reasons: tuple[Reason, ...] = ()
     assumes: tuple[str, ...] = ()

@@ -14,10 +14,10 @@ from bursar.measure.products import Flops, flops_of, has_formula
 
 FORWARD, BACKWARD, AGAIN = "forward", "backward", "again"
 # questions about a tensor's layout, which its own class answers
-_LAYOUT = frozenset(
-    "sym_is_contiguous is_contiguous is_strides_like_format is_non_overlapping_and_dense size sym_size stride sym_stride "
-    "storage_offset sym_storage_offset numel sym_numel dim layout".split()
-)
+_LAYOUT = frozenset({
+    "sym_is_contiguous", "is_contiguous", "is_strides_like_format", "is_non_overlapping_and_dense", "size", "sym_size", "stride",
+    "sym_stride", "storage_offset", "sym_storage_offset", "numel", "sym_numel", "dim", "layout",
+})  # fmt: skip
 
 
 class Operators(TorchDispatchMode):

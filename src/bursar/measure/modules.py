@@ -40,7 +40,7 @@ class Running:
         return self.entered[bisect_right(self.numbers, node._sequence_nr()) - 1]
 
     def _enter(self, module: torch.nn.Module, given: Any) -> None:
-        self._move(self.stack + [self.names.get(module, self.stack[-1])])
+        self._move([*self.stack, self.names.get(module, self.stack[-1])])
 
     def _leave(self, module: torch.nn.Module, given: Any, made: Any) -> None:
         self._move(self.stack[:-1])

@@ -137,7 +137,7 @@ def _grouped(left: Any, right: Any, *args: Any, out: Any, **kwargs: Any) -> int:
 
 @counts(aten._trilinear)
 def _trilinear(i1: Any, i2: Any, i3: Any, expand1: Any, expand2: Any, expand3: Any, sumdim: Any, *args: Any, out: Any) -> int:
-    """Products of three tensors that are broadcast to one shape and summed: a multiply by the second, one by the third and a sum."""
+    """Three tensors broadcast to one shape, multiplied and summed: two products and a sum for every element."""
     dims = sorted({*range(i1.dim() + len(expand1))})
     shape = [max(_extent(i1, expand1, d), _extent(i2, expand2, d), _extent(i3, expand3, d)) for d in dims]
     return 3 * _size(shape)
@@ -158,12 +158,41 @@ def _triangular(matrix: Any, right: Any, *args: Any, out: Any, **kwargs: Any) ->
     return _size(solution.shape) * int(system.shape[-1])
 
 
+# ── convolutions ──────────────────────────────────────────────────────────────────────────────
+
+
+@counts(
+    aten.convolution, aten._convolution, aten.convolution_overrideable, aten.cudnn_convolution, aten._slow_conv2d_forward,
+    aten.mkldnn_convolution,
+)  # fmt: skip
+def _convolution(x: Any, weight: Any, *args: Any, out: Any, transposed: bool = False, **kwargs: Any) -> int:
+    """Every output (of a transposed one: every input) meets the filters of its own group: weight (out, in / groups, k …)."""
+    transposed = transposed or (len(args) > 4 and args[4] is True)
+    return 2 * _size(x.shape if transposed else out.shape) * _size(weight.shape[1:])
+
+
+@counts(aten.convolution_backward)
+def _convolution_backward(grad: Any, x: Any, weight: Any, *args: Any, out: Any, **kwargs: Any) -> int:
+    """Gradients of x and of the filters, as far as they are asked for, each with the products of the forward pass."""
+    transposed, asked = args[4], args[7]
+    return int(sum(asked[:2])) * 2 * _size(x.shape if transposed else grad.shape) * _size(weight.shape[1:])
+
+
 # ── recurrent layers ──────────────────────────────────────────────────────────────────────────
 
 
 @counts(aten.mkldnn_rnn_layer)
 def _fused_lstm(x: Any, w_ih: Any, w_hh: Any, *args: Any, out: Any, **kwargs: Any) -> int:
     """Every step multiplies its input (t, b, i) and its state by the matrices of all four gates, which come packed."""
-    steps, batch = int(x.shape[0]), int(x.shape[1])
-    hidden = int(out[0].shape[-1])
-    return 2 * steps * batch * 4 * hidden * (int(x.shape[-1]) + hidden)
+    return _gates(x, int(out[0].shape[-1]))
+
+
+@counts(aten.mkldnn_rnn_layer_backward)
+def _fused_lstm_backward(x: Any, *args: Any, out: Any, **kwargs: Any) -> int:
+    """The kernel makes every gradient, that of the input too, whether asked for or not."""
+    return 2 * _gates(x, int(args[1].shape[-1]))
+
+
+def _gates(x: Any, hidden: int) -> int:
+    steps, batch, width = (int(length) for length in x.shape)
+    return 2 * steps * batch * 4 * hidden * (width + hidden)

@@ -72,9 +72,9 @@ class Trace:
 
 
 def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: bool = True, **kwargs: Any) -> Trace:
-    """Runs a module once forward and (unless `backward` is False) once backward, on the device that it is on; on the meta device
-    nothing is computed and no memory is needed. The backward pass starts at the output's `loss` if it has one, else at the sum of its
-    floating-point tensors. Gradients that the module had are left as they were.
+    """Runs a module once forward and (unless `backward` is False) once backward, on the device that it is on; on the meta
+    device nothing is computed and no memory is needed. The backward pass starts at the output's `loss` if it has one, else at the sum
+    of its floating-point tensors. Gradients that the module had are left as they were.
 
     Raises TraceError where the module cannot run so, and with `strict` where an operator without a formula ran."""
     running = Running(module)
@@ -82,6 +82,8 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
     saved: dict[int, tuple[Any, Saved]] = {}
     own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
     gradients = {parameter: parameter.grad for parameter in module.parameters()}
+    for parameter in gradients:
+        parameter.grad = None  # the backward pass would add to it
 
     def pack(tensor: Any) -> Any:
         storage = tensor.untyped_storage()

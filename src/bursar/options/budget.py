@@ -9,7 +9,9 @@ ROWS: tuple[Option, ...] = (
     Option("seconds", positive, None, (), "seconds that it takes", "所用秒数"),
     Option("device_hours", positive, None, (), "hours of all devices together", "所有设备的小时数之和"),
     Option("tokens_per_param", positive, None, (), "tokens for each parameter", "每个参数对应的词元数"),
-    Option("peak", positive, None, (), "peak of a device in FLOP/s, instead of the catalog's", "设备峰值（FLOP/s），代替目录中的值"),
+    Option(
+        "peak", positive, None, (), "peak of a device in FLOP/s, instead of the catalog's", "设备峰值（FLOP/s），代替目录中的值"
+    ),
     Option("bandwidth", positive, None, (), "memory bandwidth in B/s, instead of the catalog's", "显存带宽（B/s），代替目录中的值"),
     Option("bytes", positive, None, (), "bytes that are moved", "搬运的字节数"),
     Option(

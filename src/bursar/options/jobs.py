@@ -8,7 +8,7 @@ from bursar.optimizers import OPTIMIZERS, UPDATES
 from bursar.options.option import Option, count, degree, layers, length, money, past, probability, rank
 from bursar.parallel import context, data, expert, offload, overlap
 from bursar.parallel.schedules import SCHEDULES
-from bursar.plan import GATHERED, GRAD_BUFFERS
+from bursar.plan import GATHERED, GRAD_BUFFERS, LAUNCHES
 from bursar.precision import CACHES, GRADIENTS, RECIPES, STATES
 
 
@@ -147,6 +147,7 @@ ROWS: tuple[Option, ...] = (
         "tokens sent to experts: every copy, or one for each domain and rank (DeepEP, HybridEP)",
         "发往专家的词元：逐份发送，或每个域、每张卡只发一份（DeepEP、HybridEP）",
     ),
+    Option("launch", None, "eager", LAUNCHES, "operators launched one by one, or as CUDA graphs", "逐个启动算子，或使用 CUDA 图"),
     Option("device", str, None, (), "device of the catalog", "设备型号"),
     Option("devices", degree, None, (), "number of devices", "设备数"),
     Option("nodes", degree, None, (), "number of nodes of the device's usual size", "节点数"),

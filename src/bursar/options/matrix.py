@@ -11,7 +11,8 @@ from bursar.options.option import Option, count, degree
 from bursar.precision import WIDTHS
 
 Rows: TypeAlias = tuple[tuple[float, ...], ...]
-MOST_TEXT, MOST_SIDE, MOST_VALUE = 20_000, 64, 10**9
+MOST_TEXT, MOST_SIDE, MOST_VALUE = 20_000, 16, 10**9  # differences are taken entry by entry: a second for the largest of these
+MOST_MATRICES, MOST_ENTRIES = 16, 1024
 MATRIX = f"a JSON matrix such as [[1,2],[3,4]], of at most {MOST_SIDE} × {MOST_SIDE} numbers up to {MOST_VALUE:,}"
 _SHAPE = re.compile(r"[\d_.]+[kKmM]?(x[\d_.]+[kKmM]?)+")
 
@@ -23,11 +24,14 @@ def matrix(text: str | list[Any]) -> Rows:
 
 def matrices(text: str | list[Any]) -> tuple[Rows, ...]:
     """A list of matrices from JSON text."""
-    valid = f"a JSON list of 1 to {MOST_SIDE} matrices such as [[[1,0],[0,1]],[[1],[2]]]"
+    valid = f"a JSON list of 1 to {MOST_MATRICES} matrices of {MOST_ENTRIES:,} numbers in all, such as [[[1,0],[0,1]],[[1],[2]]]"
     found = _json(text, valid)
-    if not isinstance(found, list) or not 1 <= len(found) <= MOST_SIDE:
+    if not isinstance(found, list) or not 1 <= len(found) <= MOST_MATRICES:
         raise ValueError(valid)
-    return tuple([_rows(rows) for rows in found])
+    read = tuple([_rows(rows) for rows in found])
+    if sum(len(rows) * len(rows[0]) for rows in read) > MOST_ENTRIES:
+        raise ValueError(valid)
+    return read
 
 
 def _json(text: str | list[Any], valid: str) -> Any:
@@ -90,15 +94,22 @@ def shape(text: str, name: str) -> tuple[int, ...]:
 
 ROWS: tuple[Option, ...] = (
     Option("dtype", None, "bf16", tuple(WIDTHS), "number format of the operands", "操作数的数据类型"),
-    Option("result_dtype", None, None, tuple(WIDTHS), "number format of the result; default: dtype", "结果的数据类型，默认同 dtype"),
+    Option(
+        "result_dtype", None, None, tuple(WIDTHS), "number format of the result; default: dtype", "结果的数据类型，默认同 dtype"
+    ),
     Option("stride", strides, (1,), (), "stride of a convolution: 2, or 2x1 for each axis", "卷积步幅：2，或逐轴写作 2x1"),
     Option("pad", axes, (0,), (), "padding on each side of an axis", "各轴每侧的填充"),
     Option("dilation", strides, (1,), (), "distance between the taps of a kernel", "卷积核的空洞率"),
     Option("groups", degree, 1, (), "groups of channels that a convolution keeps apart", "卷积的通道分组数"),
     Option("special", price, 1, (), "FLOPs of one exp, tanh, erf or root", "一次 exp、tanh、erf 或开方所计的 FLOP 数"),
-    Option("per_element", price, None, (), "FLOPs per element, in place of the counted ones", "每个元素的 FLOP 数，代替按公式所计的"),
     Option(
-        "storage", str, "matrix", (),
+        "per_element", price, None, (), "FLOPs per element, in place of the counted ones", "每个元素的 FLOP 数，代替按公式所计的"
+    ),
+    Option(
+        "storage",
+        str,
+        "matrix",
+        (),
         "layout: matrix (Y = AX + B), columns (Y = WX + b), rows (y = xw + b), torch (y = xWᵀ + b)",
         "排布方式：matrix（Y = AX + B）、columns（Y = WX + b）、rows（y = xw + b）、torch（y = xWᵀ + b）",
     ),
@@ -109,8 +120,14 @@ ROWS: tuple[Option, ...] = (
     Option("y", matrix, None, (), "the target of a squared error, as JSON", "平方误差的目标值，JSON"),
     Option("w", matrices, None, (), "the weights of all layers, as a JSON list of matrices", "各层权重，JSON 矩阵列表"),
     Option(
-        "activation", str, "identity", (), "activation after every layer: identity, relu, tanh, sigmoid, gelu or silu",
+        "activation",
+        str,
+        "identity",
+        (),
+        "activation after every layer: identity, relu, tanh, sigmoid, gelu or silu",
         "各层的激活函数：identity、relu、tanh、sigmoid、gelu 或 silu",
     ),
-    Option("reduction", None, "sum", ("sum", "mean"), "whether a loss adds up its elements or takes their mean", "损失取和还是取平均"),
-)  # fmt: skip
+    Option(
+        "reduction", None, "sum", ("sum", "mean"), "whether a loss adds up its elements or takes their mean", "损失取和还是取平均"
+    ),
+)

@@ -27,7 +27,7 @@ VERBS: Mapping[str, str] = {
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
     )},
-    "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL,
+    "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL, "scaling power": WORD,
 }  # fmt: skip
 # how options are read that are numbers, sizes or matrices
 READS = (
@@ -69,11 +69,13 @@ def _arguments(words: Line, text: str, where: str) -> list[str]:
         if option is None:
             raise PlanError(f"there is no option --{shown(flag)} in ask={shown(text)}", field="ask", value=text, where=where)
         if not (switch(option) or option.valid or option.read in READS or option.name in TEXTS):
-            raise PlanError(f"a claim may not use --{flag}", field="ask", value=text, valid="options that name no file", where=where)
+            valid = "options that name no file"
+            raise PlanError(f"a claim may not use --{flag}", field="ask", value=text, valid=valid, where=where)
         if not switch(option):
             value = given if equals else rest.pop(0) if rest else ""
             if not _WORD.fullmatch(value):
-                raise PlanError(f"--{flag} {shown(value)} in a claim", field="ask", value=text, valid="a number or a word", where=where)
+                valid = "a number or a word"
+                raise PlanError(f"--{flag} {shown(value)} in a claim", field="ask", value=text, valid=valid, where=where)
     return found
 
 
@@ -87,8 +89,8 @@ def _check_argument(argument: str, kind: str, text: str, where: str) -> None:
 
 
 def part(answer: Any, path: str) -> Any:
-    """A part of an answer: `stages[0].peak`, `devices[device=h100-sxm].peaks.bf16.value`, `components."layers.attn.out"`; `#entries`
-    is how many there are of it, `#entries[count=96]` how many with that value."""
+    """A part of an answer: `stages[0].peak`, `devices[device=h100-sxm].peaks.bf16.value`, `components."layers.attn.out"`.
+    `#entries` is how many there are of it, `#entries[count=96]` how many with that value."""
     if path.startswith("#"):
         return _counted(answer, path[1:])
     found, rest = answer, path

@@ -117,7 +117,8 @@ def _only(row: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
 def _text(row: Mapping[str, Any], key: str, where: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip() or len(value) > 1000 or not value.isprintable():
-        raise FactError(f"{where} has no {key}" if value is None else f"{where}: {key}={shown(value)}", field=key, valid="a line of text")
+        problem = f"{where} has no {key}" if value is None else f"{where}: {key}={shown(value)}"
+        raise FactError(problem, field=key, value=value, valid="a line of text")
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bursar.errors import BursarError, FactError, shown
 from bursar.facts import data, read_toml
 from bursar.register import arithmetic, digits, numbers
-from bursar.register.asking import Ask, Line, part
+from bursar.register.asking import Ask, part
 from bursar.register.numbers import Number
 
 REPRODUCED, DIFFERS, REFUSED, NOT_BUILT = "reproduced", "differs", "refused", "not built"

@@ -15,7 +15,8 @@ from bursar.report.words import say
 Payload = dict[str, Any]
 # quantities of a run in the order of their table, by the key of the answer
 ROWS = (
-    "params", "flops_per_token", "tokens", "tokens_per_param", "batch_tokens", "steps", "flops", "executed_flops", "pf_days", "devices", "peak", "mfu",
+    "params", "flops_per_token", "tokens", "tokens_per_param",
+    "batch_tokens", "steps", "flops", "executed_flops", "pf_days", "devices", "peak", "mfu",
     "hfu", "seconds", "days", "years", "device_hours", "device_years", "tokens_per_s", "tokens_per_s_per_device", "price", "usd",
 )  # fmt: skip
 NAMES = {"devices": "run_devices_count", "peak": "run_peak_rate"}

@@ -32,12 +32,20 @@ def show(verb: str, payload: Payload, lang: str) -> None:
 
 
 def _numbers(rows: list[Payload], lang: str) -> Table:
-    table = Table(title=say("check_numbers", lang), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
-    for key in ("", "check_verdict", "check_claimed", "check_what"):
-        table.add_column(say(key, lang) if key else "", overflow="fold")
+    table = _plain(lang, ("", "check_verdict", "check_claimed", "check_what"))
+    table.title = Text(say("check_numbers", lang), "bold")
     for row in rows:
         claimed = " ".join([row["claimed"], row["unit"]]).rstrip()
-        table.add_row(row["id"], Text(say(row["verdict"], lang), STYLES[row["verdict"]]), Text(claimed), Text(row["what"] + _more(row, lang)))
+        verdict = Text(say(row["verdict"], lang), STYLES[row["verdict"]])
+        table.add_row(row["id"], verdict, Text(claimed), Text(row["what"] + _more(row, lang)))
+    return table
+
+
+def _plain(lang: str, columns: tuple[str, ...]) -> Table:
+    """A table of texts."""
+    table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for key in columns:
+        table.add_column(say(key, lang) if key else "", overflow="fold")
     return table
 
 
@@ -47,7 +55,8 @@ def _more(row: Payload, lang: str) -> str:
         return ""
     if row["verdict"] == "not built":
         return "\n" + say("check_needs", lang, text=row["needs"])
-    computed = f"{say('check_computed', lang)} {row['computed']}" if row["computed"] is not None else say("check_refused", lang, text=row["error"])
+    refused = row["computed"] is None
+    computed = say("check_refused", lang, text=row["error"]) if refused else f"{say('check_computed', lang)} {row['computed']}"
     return "\n".join(["", computed, *[say("check_asked", lang, text=line) for line in row["asked"]]])
 
 
@@ -65,10 +74,7 @@ def _counts(payload: Payload, numbers: int, statements: int, lang: str, console:
     """How many of each verdict, by group and in all."""
     if numbers:
         verdicts = ("reproduced", "differs", "refused", "not built")
-        table = Table(header_style="bold", box=None, pad_edge=False)
-        table.add_column(say("check_group", lang))
-        for verdict in verdicts:
-            table.add_column(say(verdict, lang), justify="right")
+        table = _plain(lang, ("check_group", *verdicts))
         for name, group in payload["groups"].items():
             table.add_row(name, *[str(group[verdict]) for verdict in verdicts])
         console.print(table)

@@ -27,6 +27,10 @@ def number(value: float | str | None) -> str:
     return "–" if value is None else value if isinstance(value, str) else f"{value:.10g}"
 
 
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.7g}"
+
+
 def field(name: str, lang: str) -> str:
     return say(NAMES.get(name, name), lang)
 
@@ -36,8 +40,8 @@ def _formats(payload: Payload, lang: str, console: Console) -> None:
     table = _table("", *[say(key, lang) for key in heads])
     for row in payload["formats"]:
         fields = f"{row['sign']}+{row['exponent']}+{row['mantissa']}" if row["kind"] == "float" else ""
-        limits = [number(row[key]) for key in ("bias", "max", "min_normal", "min_subnormal", "eps")]
-        table.add_row(row["name"], str(row["bits"]), fields, *limits, f"{row['finite']:,}")
+        limits = [_short(row[key]) for key in ("bias", "max", "min_normal", "min_subnormal", "eps")]
+        table.add_row(row["name"], str(row["bits"]), fields, *limits, _short(row["finite"]))
     console.print(table)
     blocks = _table(say("block_formats", lang), *[say(key, lang) for key in ("format", "bits_with_scale", "element", "block_size", "block_scale")])
     for row in payload["blocks"]:

@@ -78,7 +78,9 @@ def _vector(payload: Payload, lang: str, console: Console) -> None:
 
 def _products(console: Console, lang: str, rows: Sequence[tuple[Payload, str]]) -> None:
     """Products with shapes and cost, and a remark on each."""
-    table = _table("", say("matrix_what", lang), say("matrix_as", lang), say("matrix_shapes", lang), say("matrix_its_shape", lang), "FLOP")
+    table = _table(
+        "", say("matrix_what", lang), say("matrix_as", lang), say("matrix_shapes", lang), say("matrix_its_shape", lang), "FLOP"
+    )
     table.add_column("", overflow="fold")
     for row, remark in rows:
         shapes = f"({_by(row['left'])})·({_by(row['right'])})"
@@ -167,7 +169,9 @@ def _jacobian(payload: Payload, lang: str, console: Console) -> None:
     _bold(console, payload["vec"])
     for operand, found in payload["operands"].items():
         counts = {key: whole(found[key]) for key in ("entries", "filled")}
-        console.print(Text(say("matrix_jacobian", lang, operand=operand, formula=found["formula"], shape=_by(found["shape"]), **counts)))
+        console.print(
+            Text(say("matrix_jacobian", lang, operand=operand, formula=found["formula"], shape=_by(found["shape"]), **counts))
+        )
         short = {"relation": found["relation"], "flops": whole(found["flops"]), "short": whole(found["flops_short"])}
         console.print(Text(say("matrix_jacobian_cost", lang, **short)))
         if "matrix" in found:
@@ -220,7 +224,9 @@ def _saved(payload: Payload, lang: str, console: Console) -> None:
 def _graph(payload: Payload, lang: str, console: Console) -> None:
     widths = "–".join([str(width) for width in payload["widths"]])
     _bold(console, say("matrix_graph", lang, widths=widths, batch=whole(payload["batch"])))
-    shapes = {node["name"]: f"{node['name']} ({_by(node['shape'])})" if node["shape"] else node["name"] for node in payload["nodes"]}
+    shapes = {
+        node["name"]: f"{node['name']} ({_by(node['shape'])})" if node["shape"] else node["name"] for node in payload["nodes"]
+    }
     for path, colour, arrow in (("forward", "blue", "──▶"), ("gradient", "red", "══▶")):
         console.print(Text(say(f"matrix_{path}_path", lang), style=colour))
         for edge in payload["edges"]:

@@ -40,7 +40,7 @@ def _loss_scaling(payload: Payload, lang: str, console: Console) -> None:
     console.print(say("scaling_title", lang, format=payload["format"], **ends), style="bold", markup=False)
     console.print(say("scaling_steps", lang, applied=f"{payload['applied']:,}", steps=f"{payload['steps']:,}"))
     if payload["changes"]:
-        changes = _table("", say("step", lang), say("event", lang), say("loss_scale", lang))
+        changes = _table("", say("scaler_step", lang), say("event", lang), say("loss_scale", lang))
         for row in payload["changes"][:SHOWN]:
             changes.add_row(f"{row['step']:,}", row["event"], f"{number(row['before'])} → {number(row['after'])}")
         console.print(changes)
@@ -114,7 +114,7 @@ def _scale_picture(payload: Payload, lang: str) -> list[Panel]:
         for (key, word), colour in zip(words.items(), PALETTE, strict=False)
     ]
     return [
-        Panel(say("loss_scale", lang), [dynamics], say("step", lang), say("loss_scale", lang), y_log=True),
+        Panel(say("loss_scale", lang), [dynamics], say("scaler_step", lang), say("loss_scale", lang), y_log=True),
         Panel(say("loss_scale", lang), marks, say("loss_scale", lang), "", x_log=True),
     ]
 

@@ -65,12 +65,29 @@ def _laws(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _loss(payload: Payload, lang: str, console: Console) -> None:
+    if "alone" in payload:
+        _alone(payload, lang, console)
+        return
     facts = {"params": _size(payload["params"]), "tokens": _size(payload["tokens"]), "loss": payload["loss"]}
     console.print(say("loss_line", lang, law=payload["law"], unit=payload["unit"], **facts), style="bold")
     if len(payload["band"]) > 1:
         losses = [row["loss"] for row in payload["band"]]
         console.print(say("loss_band", lang, low=min(losses), high=max(losses)))
     _outside(payload, lang, console)
+
+
+def _alone(payload: Payload, lang: str, console: Console) -> None:
+    """The loss where one quantity alone limits it."""
+    name = payload["alone"]
+    facts = {"law": payload["law"], "loss": payload["loss"], "unit": payload["unit"], "value": f"{payload[name]:.4g}"}
+    console.print(say("loss_alone", lang, what=say(f"run_{name}", lang), **facts), style="bold")
+    if "enough_tokens" in payload:
+        console.print(say("enough_tokens", lang, tokens=_size(payload["enough_tokens"])))
+    _outside(payload, lang, console)
+
+
+def _power(payload: Payload, lang: str, console: Console) -> None:
+    console.print(say("power_line", lang, **payload), style="bold")
 
 
 def _optimum_line(payload: Payload, law: str, lang: str) -> str:
@@ -251,5 +268,5 @@ def _losses(payload: Payload, lang: str, console: Console) -> None:
 
 DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "laws": _laws, "loss": _loss, "optimal": _optimal, "allocate": _allocate, "hyper": _hyper, "derive": _derive, "fit": _fit,
-    "design": _design,
+    "design": _design, "power": _power,
 }  # fmt: skip

@@ -74,6 +74,10 @@ class Form:
     def alone(self, name: str, value: float) -> float:
         raise NotImplementedError
 
+    def beside(self, name: str, value: float) -> dict[str, float]:
+        """What the paper says of the others where one of them is given alone."""
+        return {}
+
     def optimum(self, flops: float, **more: float) -> Optimum:
         raise NotImplementedError
 

@@ -51,7 +51,9 @@ def gradients(of: Affine, values: Values, upstream: Array) -> dict[str, Array]:
     return found
 
 
-def numbers(storage: str, values: Values, *, target: Array | None = None, upstream: Array | None = None, mean: bool = False) -> Numbers:
+def numbers(
+    storage: str, values: Values, *, target: Array | None = None, upstream: Array | None = None, mean: bool = False
+) -> Numbers:
     """Gradients of L = Σ (Y − target)², its mean over all elements with `mean`, or of L = ⟨upstream, Y⟩.
 
     Raises PlanError where shapes do not fit."""

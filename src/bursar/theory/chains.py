@@ -8,6 +8,7 @@ The cheapest bracketing is found by dynamic programming over all its parts (Godb
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import comb
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def matrices(shapes: tuple[tuple[int, int], ...]) -> list[Bracketing]:
     if not 2 <= len(shapes) <= LONGEST:
         raise PlanError(f"a chain of {len(shapes)} matrices", field="shapes", value=len(shapes), valid=f"2 to {LONGEST} of them")
     found = [Bracketing(0, f"A{index}", shape, ()) for index, shape in enumerate(shapes, 1)]
-    for left, right in zip(found, found[1:], strict=False):
+    for left, right in pairwise(found):
         _ = Term("", Operand(left.text, left.shape), Operand(right.text, right.shape)).product
     return found
 
@@ -81,9 +82,7 @@ def _best(shapes: tuple[tuple[int, int], ...], choose: Callable[..., int]) -> Br
     for span in range(1, len(chain)):
         for i in range(len(chain) - span):
             k = i + span
-            costs = {
-                j: cost[i, j] + cost[j + 1, k] + Product(sizes[i], sizes[j + 1], sizes[k + 1]).flops() for j in range(i, k)
-            }
+            costs = {j: cost[i, j] + cost[j + 1, k] + Product(sizes[i], sizes[j + 1], sizes[k + 1]).flops() for j in range(i, k)}
             splits[i, k] = choose(costs, key=costs.__getitem__)
             cost[i, k] = costs[splits[i, k]]
 

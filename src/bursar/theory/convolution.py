@@ -14,7 +14,9 @@ from bursar.errors import PlanError
 from bursar.formula import formula
 from bursar.theory.products import Product
 
-TEXT = "FLOP = 2·batch·Πpositions·d_out·(channels/groups)·Πkernel,  position = ⌊(size + 2·pad − dilation·(kernel − 1) − 1)/stride⌋ + 1"
+TEXT = (
+    "FLOP = 2·batch·Πpositions·d_out·(channels/groups)·Πkernel,  position = ⌊(size + 2·pad − dilation·(kernel − 1) − 1)/stride⌋ + 1"
+)
 LATEX = (
     r"\mathrm{FLOP} = 2\,B\,H_{out}W_{out}\,C_{out}\,\frac{C_{in}}{g}\,K_hK_w,\quad "
     r"H_{out} = \left\lfloor\frac{H + 2p - d\,(K_h - 1) - 1}{s}\right\rfloor + 1"

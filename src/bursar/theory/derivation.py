@@ -50,8 +50,9 @@ def by_differentials(of: Affine) -> tuple[Line, ...]:
     gradients = {role: of.gradient(role) for role in ("weight", "input")}
     parts = [f"⟨{term.formula}, d{of.storage.letter(role)}⟩" for role, term in gradients.items()]
     tex = [rf"\langle {_product_tex(term)},\,d{of.storage.letter(role)}\rangle" for role, term in gradients.items()]
-    moved, moved_tex = f"d{left.name}·{right.name} + {left.name}·d{right.name} + d{bias}", (
-        rf"d{_name_tex(left)}\,{_name_tex(right)} + {_name_tex(left)}\,d{_name_tex(right)} + d{bias}"
+    moved, moved_tex = (
+        f"d{left.name}·{right.name} + {left.name}·d{right.name} + d{bias}",
+        (rf"d{_name_tex(left)}\,{_name_tex(right)} + {_name_tex(left)}\,d{_name_tex(right)} + d{bias}"),
     )
     return (
         Line("differential_define", "dL = ⟨G, dY⟩ = tr(Gᵀ·dY)", r"dL = \langle G, dY\rangle = \operatorname{tr}(G^{\top}dY)"),
@@ -107,7 +108,9 @@ def mlp_equations(*, mean: bool) -> tuple[Line, ...]:
     """Back-propagation through layers, samples as rows."""
     share, share_tex = ("/(B·M_n)", r"\frac{2}{BM_n}") if mean else ("", "2")
     return (
-        Line("mlp_forward", "h_i = z_(i−1)·w_i,  z_i = σ(h_i),  z_0 = x", r"h_i = z_{i-1}w_i,\quad z_i = \sigma(h_i),\quad z_0 = x"),
+        Line(
+            "mlp_forward", "h_i = z_(i−1)·w_i,  z_i = σ(h_i),  z_0 = x", r"h_i = z_{i-1}w_i,\quad z_i = \sigma(h_i),\quad z_0 = x"
+        ),
         Line(
             "mlp_error_mean" if mean else "mlp_error",
             f"G_n = 2·(z_n − y){share} ⊙ σ′(h_n)",

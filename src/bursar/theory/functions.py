@@ -40,11 +40,13 @@ def _normal(x: Array) -> tuple[Array, Array]:
 
 def _gelu_derivative(x: Array) -> Array:
     below, density = _normal(x)
-    return below + x * density
+    found: Array = below + x * density
+    return found
 
 
 def _silu_derivative(x: Array) -> Array:
-    return sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+    found: Array = sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+    return found
 
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({

@@ -119,8 +119,9 @@ def of_shapes(storage: str, weight: tuple[int, int], x: tuple[int, int]) -> Affi
         "input": x[0] if probe.samples else x[1],
     }
     if inner["weight"] != inner["input"]:
+        product = Affine(probe, 1, 1, 1).forward.formula
         raise PlanError(
-            f"{probe.letter('weight')} {weight} and {probe.letter('input')} {x} do not fit in {Affine(probe, 1, 1, 1).forward.formula}",
+            f"{probe.letter('weight')} {weight} and {probe.letter('input')} {x} do not fit in {product}",
             field="shape", value=(weight, x), valid=f"{inner['weight']} inputs in both",
         )  # fmt: skip
     return Affine(probe, weight[1] if storage == "rows" else weight[0], inner["weight"], x[1] if probe.samples else x[0])

@@ -50,7 +50,9 @@ def graph(mlp: Mlp) -> Graph:
 
 def _forward(layer: Layer) -> Edge:
     term = layer.forward
-    return Edge("forward", term.left.name, f"z{layer.index}", term.formula, (term.left.shape, term.right.shape), term.product.flops())
+    return Edge(
+        "forward", term.left.name, f"z{layer.index}", term.formula, (term.left.shape, term.right.shape), term.product.flops()
+    )
 
 
 def _gradients(layer: Layer) -> list[Edge]:

@@ -69,9 +69,10 @@ def check(jacobian: Jacobian, a: Array, x: Array, g: Array) -> Check:
     """Holds the Jacobian against the short form and against differences of every result."""
     whole = np.asarray(jacobian.matrix(a, x), dtype=float)
     short = a.T @ g if jacobian.operand == "X" else g @ x.T
-    rows = [
-        vec(differences(lambda at, place=place: float(vec(at["A"] @ at["X"])[place]), {"A": a, "X": x}, jacobian.operand))
-        for place in range(whole.shape[0])
-    ]
+
+    def row(place: int) -> Array:
+        return vec(differences(lambda at: float(vec(at["A"] @ at["X"])[place]), {"A": a, "X": x}, jacobian.operand))
+
+    rows = [row(place) for place in range(whole.shape[0])]
     agrees = np.allclose(whole.T @ vec(g).astype(float), vec(short).astype(float), rtol=1e-12)
     return Check(bool(agrees), float(np.abs(whole - np.array(rows)).max()))

@@ -41,7 +41,7 @@ def binades(found: Format, low: float, high: float) -> list[Binade]:
         start = Fraction(2) ** (exponent - found.bias)
         spacing = start * found.eps
         last = min(2 * start - spacing, found.max)
-        if start > reach:
+        if start > reach or start == reach < found.max:
             continue
         rows.append(Binade(float(start), _double(last + spacing), float(spacing), int((last - start) / spacing) + 1, False))
         if len(rows) == MOST:

@@ -89,7 +89,9 @@ class Term(NamedTuple):
         (rows, inner), (other, columns) = self.left.shape, self.right.shape
         if inner != other:
             problem = f"{self.formula}: {self.left.shape}·{self.right.shape} has no product, {inner} columns against {other} rows"
-            raise PlanError(problem, field="shape", value=(self.left.shape, self.right.shape), valid="columns of the left = rows of the right")
+            raise PlanError(
+                problem, field="shape", value=(self.left.shape, self.right.shape), valid="columns of the left = rows of the right"
+            )
         return Product(rows, inner, columns)
 
 

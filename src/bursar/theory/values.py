@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -31,7 +32,7 @@ def differences(loss: Callable[[Mapping[str, Array]], float], at: Mapping[str, A
     point = {key: np.asarray(value, dtype=np.float64) for key, value in at.items()}
     found = np.empty_like(point[name])
     for place in np.ndindex(found.shape):
-        step = STEP * 2.0 ** np.ceil(np.log2(max(1.0, abs(point[name][place]))))
+        step = STEP * 2.0 ** math.ceil(math.log2(max(1.0, abs(float(point[name][place])))))
         sides = []
         for sign in (1, -1):
             moved = point[name].copy()
@@ -41,7 +42,9 @@ def differences(loss: Callable[[Mapping[str, Array]], float], at: Mapping[str, A
     return found
 
 
-def largest_difference(gradients: Mapping[str, Array], loss: Callable[[Mapping[str, Array]], float], at: Mapping[str, Array]) -> float:
+def largest_difference(
+    gradients: Mapping[str, Array], loss: Callable[[Mapping[str, Array]], float], at: Mapping[str, Array]
+) -> float:
     """The largest difference of any entry of any gradient from central differences."""
     gaps = [np.abs(np.asarray(gradient, dtype=np.float64) - differences(loss, at, name)) for name, gradient in gradients.items()]
     return float(max(np.max(gap) for gap in gaps))

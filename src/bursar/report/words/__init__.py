@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bursar.report.words import budget, check, explain, explain_reasons, formats, jobs, matrix, measure, scaling
+from bursar.report.words import budget, check, explain, explain_reasons, formats, jobs, matrix, measure, optimizers, scaling
 from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
@@ -17,6 +17,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     explain.WORDS,
     explain_reasons.WORDS,
     formats.WORDS,
+    optimizers.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

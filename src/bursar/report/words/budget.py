@@ -12,7 +12,8 @@ WORDS: Mapping[str, Words] = {
     "run_follows": Words("follows", "推得"),
     "run_how": Words("how", "依据"),
     "run_impossible": Words(
-        "MFU {mfu:.2f} is above 1: so many FLOPs do not fit in that time.", "MFU 为 {mfu:.2f}，大于 1：这段时间内做不完这么多 FLOP。"
+        "MFU {mfu:.2f} is above 1: so many FLOPs do not fit in that time.",
+        "MFU 为 {mfu:.2f}，大于 1：这段时间内做不完这么多 FLOP。",
     ),
     "run_devices": Words("{exact:,.2f} devices, rounded up", "{exact:,.2f} 台设备，向上取整"),
     "run_peak": Words("Peak: dense {dtype} of {device} ({source}).", "峰值：{device} 的 {dtype} 稠密峰值（{source}）。"),
@@ -41,12 +42,25 @@ WORDS: Mapping[str, Words] = {
     "run_batch_tokens": Words("tokens per step", "每步词元数"),
     "run_price": Words("US dollars per device-hour", "每设备小时美元"),
     "run_usd": Words("US dollars", "美元"),
+    "loss_alone": Words(
+        "{law}: loss {loss:.5f} ({unit}) where {what} {value} alone limit it.",
+        "{law}：仅受{what} {value} 限制时，损失为 {loss:.5f}（{unit}）。",
+    ),
+    "enough_tokens": Words(
+        "Tokens from which on overfitting stays below the noise: {tokens}.",
+        "过拟合小于噪声所需的词元数：{tokens}。",
+    ),
+    "power_line": Words(
+        "y = ({scale:.4e} / x)^{exponent:.6f}; ln y is within {residual:.2g} of it at every one of {points} points.",
+        "y = ({scale:.4e} / x)^{exponent:.6f}；共 {points} 个点，ln y 与之相差均不超过 {residual:.2g}。",
+    ),
     "roofline_line": Words(
         "Ridge point: {ridge:,.3f} FLOP/byte = {peak:.4g} FLOP/s ÷ {bandwidth:.4g} B/s.",
         "脊点：{ridge:,.3f} FLOP/字节 = {peak:.4g} FLOP/s ÷ {bandwidth:.4g} B/s。",
     ),
     "roofline_ceiling": Words(
-        "Intensity {intensity:,.6g} FLOP/byte: at most {ceiling} of the peak.", "算术强度 {intensity:,.6g} FLOP/字节：至多达到峰值的 {ceiling}。"
+        "Intensity {intensity:,.6g} FLOP/byte: at most {ceiling} of the peak.",
+        "算术强度 {intensity:,.6g} FLOP/字节：至多达到峰值的 {ceiling}。",
     ),
     "roofline_compute": Words("bound by products", "受计算限制"),
     "roofline_memory": Words("bound by memory", "受访存限制"),
@@ -59,7 +73,8 @@ WORDS: Mapping[str, Words] = {
     "states_sharded": Words("one of {dp:,} ranks, ZeRO {zero}", "共 {dp:,} 个秩，其中之一，ZeRO {zero}"),
     "states_per_param": Words("bytes per parameter", "每参数字节数"),
     "states_devices": Words(
-        "Devices of {capacity} that hold as much: {devices:,}, activations apart; with these options one rank's share of {largest:,} parameters fits.",
+        "Devices of {capacity} that hold as much, activations apart: {devices:,}. "
+        "With these options one rank's share of {largest:,} parameters fits.",
         "不计激活值，需 {capacity} 的设备 {devices:,} 台；在这些选项下，单个秩可容纳 {largest:,} 个参数的份额。",
     ),
     "states_row_weights": Words("weights", "权重"),

@@ -30,9 +30,9 @@ WORDS: Mapping[str, Words] = {
     "COND": Words("right under a condition", "有条件成立"),
     "WRONG": Words("wrong", "错误"),
     "VAGUE": Words("vague", "含糊"),
-    "CONFLICT": Words("contradiction", "矛盾"),
-    "GAP": Words("gap", "缺漏"),
-    "WISH": Words("wish", "愿望"),
+    "CONFLICT": Words("contradictory", "矛盾"),
+    "GAP": Words("missing", "缺漏"),
+    "WISH": Words("wished for", "愿望"),
     "check_sum": Words(
         "{total:,} numbers: {reproduced:,} reproduced, {differs:,} differ, {refused:,} refused, {not_built:,} not built.",
         "数值共 {total:,} 个：复现 {reproduced:,} 个，不符 {differs:,} 个，拒绝回答 {refused:,} 个，尚未实现 {not_built:,} 个。",

@@ -58,6 +58,7 @@ WORDS: Mapping[str, Words] = {
         "gradient {value}: {without_scale} without a scale; stored as {stored} with it, unscaled {unscaled}",
         "梯度 {value}：不缩放时为 {without_scale}；缩放后存为 {stored}，还原为 {unscaled}",
     ),
+    "scaler_step": Words("step", "步"),
     "event": Words("event", "事件"),
     "product_title": Words(
         "Relative error of a product, {size} × {size}, standard normal (seed {seed})",

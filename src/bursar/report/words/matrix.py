@@ -28,8 +28,8 @@ WORDS: Mapping[str, Words] = {
     "matrix_bound_memory": Words("memory bandwidth", "显存带宽"),
     "matrix_weights": Words("weights N = outputs · inputs", "权重数 N = 输出维 · 输入维"),
     "matrix_vector_why": Words(
-        "Every weight takes part in one multiplication and one addition for each vector: 2N FLOP. Exactly m·(2k − 1), since the first "
-        "product of a sum is added to nothing.",
+        "Every weight takes part in one multiplication and one addition for each vector: 2N FLOP. Exactly m·(2k − 1), since the "
+        "first product of a sum is added to nothing.",
         "每个权重对每个向量各参与一次乘法和一次加法，因此为 2N FLOP。精确值为 m·(2k − 1)，因为求和的第一项无须相加。",
     ),
     "matrix_chain": Words("cheapest of {count} orders: {text}", "{count} 种结合顺序中代价最小的：{text}"),
@@ -83,15 +83,15 @@ WORDS: Mapping[str, Words] = {
         "{inner} columns on the left against {other} rows on the right", "左侧 {inner} 列与右侧 {other} 行不匹配"
     ),
     "matrix_wrong_shape": Words(
-        "the result is {made}, but a gradient has its operand's shape, {wanted}", "结果形状为 {made}，而梯度应与操作数同形，即 {wanted}"
+        "the result is {made}, but a gradient has its operand's shape, {wanted}",
+        "结果形状为 {made}，而梯度应与操作数同形，即 {wanted}",
     ),
     "matrix_fits": Words(
-        "the shapes agree by chance, since sizes are equal; it is another matrix in general", "尺寸恰好相等，形状碰巧匹配；一般而言是另一个矩阵"
+        "the shapes agree by chance, since sizes are equal; it is another matrix in general",
+        "尺寸恰好相等，形状碰巧匹配；一般而言是另一个矩阵",
     ),
     "matrix_numbers": Words("In numbers", "数值"),
-    "matrix_error": Words(
-        "largest difference from central differences: {error:.1e}", "与中心差分的最大差：{error:.1e}"
-    ),
+    "matrix_error": Words("largest difference from central differences: {error:.1e}", "与中心差分的最大差：{error:.1e}"),
     "matrix_loss": Words("loss: {loss:g}", "损失：{loss:g}"),
     "matrix_layouts": Words("all layouts agree: {agree}", "各种排布结果一致：{agree}"),
     "matrix_yes": Words("yes", "是"),
@@ -101,11 +101,14 @@ WORDS: Mapping[str, Words] = {
         "d vec(Y)/d vec({operand}) = {formula}：{shape}，共 {entries} 个元素，其中 {filled} 个不恒为零",
     ),
     "matrix_jacobian_cost": Words(
-        "{relation}: {flops} FLOP by the whole Jacobian, {short} by the short form", "{relation}：用完整雅可比矩阵需 {flops} FLOP，用简式只需 {short}"
+        "{relation}: {flops} FLOP by the whole Jacobian, {short} by the short form",
+        "{relation}：用完整雅可比矩阵需 {flops} FLOP，用简式只需 {short}",
     ),
     "matrix_agrees": Words("both give the same: {agree}", "两者结果一致：{agree}"),
     # the perceptron
-    "matrix_mlp": Words("{widths}, batch {batch}: {weights} weights, no biases", "{widths}，批量 {batch}：{weights} 个权重，无偏置"),
+    "matrix_mlp": Words(
+        "{widths}, batch {batch}: {weights} weights, no biases", "{widths}，批量 {batch}：{weights} 个权重，无偏置"
+    ),
     "matrix_mlp_forward": Words("Forward; samples are rows.", "前向传播；样本为行。"),
     "matrix_mlp_error": Words(
         "The error of L = Σ (z_n − y)², through the last activation.", "L = Σ (z_n − y)² 的误差，经过最后的激活函数。"
@@ -114,14 +117,19 @@ WORDS: Mapping[str, Words] = {
         "The error of the mean of (z_n − y)²: 1/(B·M_n) stands here, once, and in no gradient after it.",
         "(z_n − y)² 取平均的误差：1/(B·M_n) 只在此处出现一次，后面的梯度不再除。",
     ),
-    "matrix_mlp_weight": Words("The gradient of a weight: what the layer read, transposed, times the error.", "权重梯度：该层输入的转置乘以误差。"),
-    "matrix_mlp_bias": Words("A bias that every sample shares receives the sum over the batch.", "所有样本共享的偏置得到沿批量求和的梯度。"),
+    "matrix_mlp_weight": Words(
+        "The gradient of a weight: what the layer read, transposed, times the error.", "权重梯度：该层输入的转置乘以误差。"
+    ),
+    "matrix_mlp_bias": Words(
+        "A bias that every sample shares receives the sum over the batch.", "所有样本共享的偏置得到沿批量求和的梯度。"
+    ),
     "matrix_mlp_back": Words(
         "The error goes back through the weight, not transposed itself, and then through σ′ element by element.",
         "误差乘以权重的转置向前一层传递（误差本身不转置），再逐元素乘以 σ′。",
     ),
     "matrix_mlp_ratio": Words(
-        "Two products for each forward one, but no gradient of the network's input.", "每个前向乘积对应两个反向乘积，只是网络输入不需要梯度。"
+        "Two products for each forward one, but no gradient of the network's input.",
+        "每个前向乘积对应两个反向乘积，只是网络输入不需要梯度。",
     ),
     "matrix_mlp_deep": Words("It goes to 2 with depth.", "层数越多越接近 2。"),
     "matrix_not_needed": Words("only if something before it is trained", "仅当其前还有可训练部分时才需要"),
@@ -141,10 +149,12 @@ WORDS: Mapping[str, Words] = {
     "matrix_drops": Words("does not need", "不需要"),
     "matrix_nothing": Words("nothing", "无"),
     "matrix_dropout_scale": Words(
-        "dropout of {p:g} scales what it keeps by 1/(1 − p) = {scale:.6f}", "丢弃概率 {p:g} 时，保留的元素乘以 1/(1 − p) = {scale:.6f}"
+        "dropout of {p:g} scales what it keeps by 1/(1 − p) = {scale:.6f}",
+        "丢弃概率 {p:g} 时，保留的元素乘以 1/(1 − p) = {scale:.6f}",
     ),
     "saved_product": Words(
-        "Each gradient of a product contains the other factor; the result is in neither.", "乘积对每个因子的梯度都含另一个因子；结果本身不出现。"
+        "Each gradient of a product contains the other factor; the result is in neither.",
+        "乘积对每个因子的梯度都含另一个因子；结果本身不出现。",
     ),
     "saved_bias": Words("The gradient of a sum contains none of its terms.", "和的梯度不含任何一项。"),
     "saved_residual": Words("A sum hands G on to both branches: nothing is kept.", "加法把 G 原样传给两个分支：无须保留任何张量。"),
@@ -163,10 +173,12 @@ WORDS: Mapping[str, Words] = {
         "斜率是输入的函数；SiLU 先降后升，无法由结果还原输入。",
     ),
     "saved_swiglu": Words(
-        "Both factors of the product; silu(gate) can be computed again from gate.", "乘积的两个因子；silu(gate) 可由 gate 重新计算。"
+        "Both factors of the product; silu(gate) can be computed again from gate.",
+        "乘积的两个因子；silu(gate) 可由 gate 重新计算。",
     ),
     "saved_softmax": Words(
-        "y ⊙ (G − rowsum(G ⊙ y)) contains the result alone: the logits are not kept.", "y ⊙ (G − rowsum(G ⊙ y)) 只含结果：不保留 logits。"
+        "y ⊙ (G − rowsum(G ⊙ y)) contains the result alone: the logits are not kept.",
+        "y ⊙ (G − rowsum(G ⊙ y)) 只含结果：不保留 logits。",
     ),
     "saved_dropout": Words(
         "A factor for every element, 0 or 1/(1 − p): the mask, one byte each; the input is not needed.",
@@ -189,7 +201,8 @@ WORDS: Mapping[str, Words] = {
         "同上，另加掩码，以及作为 V 的因子的 A；A 也可由 P 与掩码重新计算。",
     ),
     "saved_flash_attention": Words(
-        "P is computed again block by block from Q, K and one number per row; rowsum(dP ⊙ P) is rowsum(G ⊙ y). Nothing of size s² is kept.",
+        "P is computed again block by block from Q, K and one number per row; rowsum(dP ⊙ P) is rowsum(G ⊙ y). Nothing of size s² "
+        "is kept.",
         "P 由 Q、K 与每行一个数逐块重新计算；rowsum(dP ⊙ P) 等于 rowsum(G ⊙ y)。不保留任何 s² 大小的张量。",
     ),
     "saved_cross_entropy": Words(
@@ -198,7 +211,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "saved_embedding": Words("Rows of G are added where the ids point: the ids alone.", "按 ids 把 G 的各行累加到表中：只需 ids。"),
     # graph
-    "matrix_graph": Words("{widths}, batch {batch}: forward and gradient paths, FLOP", "{widths}，批量 {batch}：前向路径与梯度路径，FLOP"),
+    "matrix_graph": Words(
+        "{widths}, batch {batch}: forward and gradient paths, FLOP", "{widths}，批量 {batch}：前向路径与梯度路径，FLOP"
+    ),
     "matrix_forward_path": Words("forward path", "前向路径"),
     "matrix_gradient_path": Words("gradient path", "梯度路径"),
-}  # fmt: skip
+}

@@ -46,6 +46,10 @@ class Kaplan(Form):
         power = {"params": self.of_params, "tokens": self.of_tokens, "flops": self.of_compute}[name]
         return power.at(value / PF_DAY if name == "flops" else value)
 
+    def beside(self, name: str, value: float) -> dict[str, float]:
+        """Equation 4.4: from 5·10³·N^0.74 tokens on, overfitting stays below the noise between seeds."""
+        return {"enough_tokens": 5e3 * value**0.74} if name == "params" else {}
+
     def loss_at_step(self, params: float, steps: float) -> float:
         """Equation 1.6: (6.5e13/N)^0.077 + (2.1e3/S)^0.76, steps at a batch far above the critical one."""
         return Power(6.5e13, 0.077).at(params) + Power(2.1e3, 0.76).at(steps)

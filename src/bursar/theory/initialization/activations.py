@@ -1,7 +1,7 @@
 """Activations, and what they leave of a normal distribution: E φ(z), E φ(z)² and E φ′(z)² for z ~ N(0, q).
 
 The integrals run over panels that halve towards 0, with Gauss–Legendre nodes in each: a kink at 0 lies between two panels, and a
-function that turns within 1/√q of 0, as tanh does where q is large, is still resolved. Gauss–Hermite loses its digits in both cases.
+function that turns within 1/√q of 0, as tanh does where q is large, is still resolved. Gauss–Hermite loses its digits in both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An initialization as it is written, read without running it: `trunc_normal_(w, std=0.02, a=-3, b=3)`, `torch.randn(64, 32) / 8`.
 
-Only the syntax tree is looked at. Numbers, + − * / **, square roots, `w.shape[0]` and `w.size(0)` are worked out; all else is a value
-that is not known.
+Only the syntax tree is looked at. Numbers, + − * / **, square roots, `w.shape[0]` and `w.size(0)` are worked out; all else is a
+value that is not known.
 """
 
 from __future__ import annotations

@@ -286,9 +286,18 @@ def _groups(case: Case) -> Found:
     return {"groups": case.groups, "counted": counted.fan_out, "true": case.found.fan_out}, _normal_call(case, right)
 
 
+def _xavier_unequal(case: Case) -> Found:
+    """The compromise between unequal fans: forward 2·in/(in + out), backward 2·out/(in + out)."""
+    if case.draw.kind != "xavier" or case.drawn is None or FACTOR * case.drawn.variance >= case.wanted:
+        return None
+    fan_in, fan_out = case.found
+    numbers = {"fan_in": fan_in, "fan_out": fan_out, "forward": fan_in * case.drawn.variance, "backward": fan_out * case.drawn.variance}
+    return numbers, _normal_call(case, case.wanted)
+
+
 def _variance_off(case: Case) -> Found:
     """No cause above, yet a layer's variance changes by more than a factor of two."""
-    if case.drawn is None or case.layout == "embedding":
+    if case.drawn is None or case.layout == "embedding" or case.draw.kind == "xavier":
         return None
     factor = case.drawn.variance / case.wanted
     if 1 / FACTOR <= factor <= FACTOR:
@@ -320,8 +329,9 @@ CHECKS: Mapping[str, Callable[[Case], Found]] = {
     "slope_ignored": _slope_ignored,
     "fan_out_mode": _fan_out_mode,
     "residual_depth": _residual,
+    "xavier_unequal": _xavier_unequal,
     "variance_off": _variance_off,
 }
-SYMPTOMS = ("variance_off",)
+SYMPTOMS = ("xavier_unequal", "variance_off")
 # findings that say by themselves why a layer's variance is not kept
 EXPLAIN_SCALE = set(CHECKS) - {"bounds_in_sigmas", "default_bounds", "truncation_shrinks", "off_centre", "slope_ignored", *SYMPTOMS}

@@ -1,7 +1,7 @@
 """Fan-in and fan-out of a weight, by how it is stored.
 
-Fan-in is how many inputs one output sums; fan-out how many outputs one input reaches. A kernel's positions count in both. A convolution
-reaches all of them where its stride is 1.
+Fan-in is how many inputs one output sums; fan-out how many outputs one input reaches. A kernel's positions count in both. A
+convolution reaches all of them where its stride is 1.
 """
 
 from __future__ import annotations

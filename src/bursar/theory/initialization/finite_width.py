@@ -1,8 +1,8 @@
 """The same prediction for finite widths, to first order in 1/width, for chains of layers with normal weights.
 
-Given its input, a layer's sums are independent and normal with one variance q = Var w · |x|². So q goes from layer to layer as a Markov
-chain, whose mean and variance follow from derivatives of the integrals (the forward half). Backward, the weights are known along x,
-since W·x = y, and fresh across it:
+Given its input, a layer's sums are independent and normal with one variance q = Var w · |x|². So q goes from layer to layer as a
+Markov chain, whose mean and variance follow from derivatives of the integrals (the forward half). Backward, the weights are known
+along x, since W·x = y, and fresh across it:
 
     g = x·(y·δ)/|x|² + fresh,   E|g|² = Var w · ((n − 1)·|δ|² + (y·δ)²/q),   δ = φ′(y)·g of the layer above.
 

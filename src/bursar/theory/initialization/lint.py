@@ -1,7 +1,7 @@
 """What is wrong in an initialization call: every finding with its numbers and the call that is right.
 
-A finding compares what the call draws with what keeps the variance: gain²/fan_in, where gain² is one over what the activation leaves
-of a second moment of 1. How torch counts fans is followed, right or wrong for the weight at hand.
+A finding compares what the call draws with what keeps the variance: gain²/fan_in, where gain² is one over what the activation
+leaves of a second moment of 1. How torch counts fans is followed, right or wrong for the weight at hand.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def lint(
     text: str, *, shape: tuple[int, ...] | None = None, layout: str = "torch", groups: int = 1, known: Fans | None = None,
     nonlinearity: str = "linear", slope: float | None = None, depth: int | None = None, branch: bool = False,
 ) -> tuple[Case, tuple[Finding, ...]]:  # fmt: skip
-    """The findings of a call, for a weight of a shape in a layout, or of known fans. Raises PlanError where the call cannot be read, or
-    its weight's size is not known."""
+    """The findings of a call, for a weight of a shape in a layout, or of known fans. Raises PlanError where the call cannot be
+    read, or its weight's size is not known."""
     draw = read(text, shape)
     size = shape or draw.shape
     if size is None and (known is None or known.fan_in is None):

@@ -1,9 +1,9 @@
 """The second moments that a network at its initialization carries forward and backward: y = W·x, x' = φ(y), layer after layer.
 
 Weights of mean 0 and independent: E y² = fan_in · Var w · E x², and y is normal where fan_in is large, so E x'² is an integral over
-N(0, E y²). Backward E g² = fan_out · Var w · E φ′(y)² · E g'². For linear and (leaky) ReLU networks both hold for every width, in the
-mean over networks; for others up to terms of depth/width. One network of finite width departs from that mean: by a relative
-standard deviation of about √(5·depth/width) with ReLU (Hanin and Rolnick 2018), which is why a measurement takes many networks.
+N(0, E y²). Backward E g² = fan_out · Var w · E φ′(y)² · E g'². For linear and (leaky) ReLU networks both hold for every width, in
+the mean over networks; for others up to terms of depth/width. One network of finite width departs from that mean: its squared
+length by a relative standard deviation of about √(5·depth/width) with ReLU, which is why a measurement takes many networks.
 """
 
 from __future__ import annotations

@@ -1,0 +1,125 @@
+"""Optimizers at work, for people: traced steps, accumulation, races, the lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from bursar.report.plot import GREY, PALETTE, Arrow, Box, Line, Mark, Panel
+from bursar.report.tables import _table, screen
+from bursar.report.words import say
+
+Payload = dict[str, Any]
+COLUMN, ROW, WIDE, HIGH = 5.2, 1.6, 3.6, 0.9  # of the lineage's grid and its boxes
+SHOWN = 40  # steps that a table lists
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print the answer of a verb."""
+    PRINT[verb](payload, lang, screen())
+
+
+def numbers(value: Any) -> str:
+    """Ten digits of a number, or of each in lists of them."""
+    if isinstance(value, list):
+        return "[" + ", ".join(numbers(part) for part in value) + "]"
+    return f"{value:.10g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def _step(payload: Payload, lang: str, console: Console) -> None:
+    console.print(Text.assemble((payload["name"], "bold"), "  ", say("update_rule", lang, update=payload["update"])))
+    settings = ", ".join(f"{name} {numbers(value)}" for name, value in payload["settings"].items())
+    console.print(say("settings", lang, settings=settings), style="dim", markup=False)
+    table = _table("", *[say(key, lang) for key in ("optimizer_step", "gradient_column", "theta_column", "over_lr", "on_the_way")])
+    for row in payload["steps"][:SHOWN]:
+        way = ", ".join(f"{name} {numbers(value)}" for name, value in row["trace"].items())
+        table.add_row(str(row["t"]), numbers(row["gradient"]), numbers(row["theta"]), numbers(row["over_lr"]), Text(way))
+    console.print(table)
+    if len(payload["steps"]) > 1:
+        largest = payload["largest"]
+        console.print(say("largest_step", lang, over_lr=numbers(largest["over_lr"]), t=largest["t"]), markup=False)
+    console.print(f"{say('source', lang)}: {payload['source']}", style="dim", markup=False)
+
+
+def _accumulate(payload: Payload, lang: str, console: Console) -> None:
+    samples = ", ".join(map(str, payload["counts"]))
+    table = _table(
+        say("accumulate_title", lang, count=payload["micro_batches"], samples=samples), "", say("gradient_column", lang),
+        say("relative_error", lang),
+    )  # fmt: skip
+    for key in ("summed", "divided", "weighted"):
+        table.add_row(say(key, lang), numbers(payload[key]), f"{payload['relative_error'][key]:.3g}")
+    if payload["measured"]:
+        table.add_row(say("whole_batch", lang), numbers(payload["whole_batch"]), "")
+    console.print(table)
+    console.print(say("accumulate_lesson", lang), style="dim")
+
+
+def _race(payload: Payload, lang: str, console: Console) -> None:
+    facts = {key: numbers(payload[key]) for key in ("noise", "seed", "steps")}
+    title = say("race_title", lang, problem=payload["problem"], start=numbers(payload["start_loss"]), **facts)
+    table = _table(title, *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to")])
+    for row in payload["runs"]:
+        final = row["final"] if isinstance(row["final"], str) else f"{row['final']:.3e}"
+        table.add_row(row["name"], f"{row['lr']:.3g}", final, str(row["steps_to_thousandth"] or "–"))
+    console.print(table)
+    console.print(say("race_grid", lang, grid=", ".join(f"{lr:.3g}" for lr in payload["learning_rates"])), style="dim")
+
+
+def _lineage(payload: Payload, lang: str, console: Console) -> None:
+    """A tree by the main parent; other parents stand behind a plus sign."""
+    tree = Tree(Text(say("lineage_title", lang), style="bold"))
+    nodes: dict[str, Tree] = {}
+    for row in payload["optimizers"]:
+        above = nodes[row["parents"][0]] if row["parents"] else tree
+        more = "".join(f" + {parent}" for parent in row["parents"][1:])
+        nodes[row["name"]] = above.add(Text.assemble((row["name"], "bold"), f" {row['year']}{more}  ", (row["idea"], "dim")))
+    console.print(tree)
+
+
+PRINT: Mapping[str, Callable[[Payload, str, Console], None]] = {
+    "step": _step, "accumulate": _accumulate, "race": _race, "lineage": _lineage
+}  # fmt: skip
+
+
+def _race_picture(payload: Payload, lang: str) -> list[Panel]:
+    """Loss over steps."""
+    marks: list[Mark] = [
+        Line([t for t, _ in row["curve"]], [max(loss, 1e-30) for _, loss in row["curve"]], f"{row['name']} ({row['lr']:.3g})", colour)
+        for row, colour in zip(payload["runs"], PALETTE * 3, strict=False)
+    ]
+    return [Panel(payload["problem"], marks, say("optimizer_step", lang), say("final_loss", lang), y_log=True)]
+
+
+def _step_picture(payload: Payload, lang: str) -> list[Panel]:
+    """Step over learning rate, by the number of the step."""
+    steps = payload["steps"]
+    line = Line([row["t"] for row in steps], [row["over_lr"] for row in steps], payload["name"], PALETTE[0])
+    return [Panel(f"{payload['name']}: {payload['update']}", [line], say("optimizer_step", lang), say("over_lr", lang))]
+
+
+def _lineage_picture(payload: Payload, lang: str) -> list[Panel]:
+    """Every optimizer right of those that it continues."""
+    columns: dict[int, list[str]] = {}
+    for row in payload["optimizers"]:
+        columns.setdefault(row["generation"], []).append(row["name"])
+    places = {
+        name: (generation * COLUMN, -ROW * (index - (len(names) - 1) / 2))
+        for generation, names in columns.items()
+        for index, name in enumerate(names)
+    }
+    marks: list[Mark] = []
+    for row in payload["optimizers"]:
+        x, y = places[row["name"]]
+        marks.append(Box(x, y, WIDE, HIGH, f"{row['name']}\n{row['year']}"))
+        marks += [
+            Arrow((places[parent][0] + WIDE / 2, places[parent][1]), (x - WIDE / 2, y), colour=GREY) for parent in row["parents"]
+        ]
+    return [Panel(say("lineage_title", lang), marks, axes=False, height=0.62 * max(map(len, columns.values())) + 1)]
+
+
+DRAW = {"race": _race_picture, "step": _step_picture, "lineage": _lineage_picture}
