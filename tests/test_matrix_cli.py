@@ -12,7 +12,7 @@ import pytest
 from bursar.cli import main
 from bursar.cli.table import MATRIX
 from bursar.report import matrix_pictures, plot
-from bursar.report.plot import BLUE, RED, Arrow, Box
+from bursar.report.plot import BLUE, RED, Arrow, Bars, Box, Note
 from bursar.theory.operations import OPERATIONS
 
 A, X, G = "[[1,2],[3,4],[5,6]]", "[[1,0],[2,1]]", "[[1,2],[3,4],[5,6]]"
@@ -130,14 +130,26 @@ def test_what_operations_keep(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_graph_s_picture_shows_the_object_s_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     payload = answer(capsys, "graph", *NET)
     (panel,) = matrix_pictures.graph(payload, "en")
-    arrows = [mark for mark in panel.marks if isinstance(mark, Arrow)]
-    boxes = [mark for mark in panel.marks if isinstance(mark, Box)]
-    assert [arrow.text.splitlines() for arrow in arrows] == [[edge["formula"], f"{edge['flops']:,}"] for edge in payload["edges"]]
-    assert [arrow.colour for arrow in arrows] == [{"forward": BLUE, "gradient": RED}[edge["path"]] for edge in payload["edges"]]
-    assert boxes[0].text == "x\n64 × 32"
+    edges = payload["edges"]
+    notes = [(mark.text, mark.colour) for mark in panel.marks if isinstance(mark, Note)][: len(edges)]
+    colours = {"forward": BLUE, "gradient": RED}
+    assert notes == [(f"{edge['formula']}\n{edge['flops']:,}", colours[edge["path"]]) for edge in edges]
+    arrows = [mark.colour for mark in panel.marks if isinstance(mark, Arrow)]
+    assert sorted(arrows) == sorted([*[colours[edge["path"]] for edge in edges], *[BLUE] * 3])  # and one from each weight
+    assert next(mark.text for mark in panel.marks if isinstance(mark, Box)) == "x\n64 × 32"
     pytest.importorskip("matplotlib")
     plot.write(str(tmp_path / "graph.svg"), [panel])
     assert "2,097,152" in (tmp_path / "graph.svg").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_counts_shows_the_object_s_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    payload = answer(capsys, "elementwise", "--special", "12")
+    (panel,) = matrix_pictures.elementwise(payload, "zh")
+    (bars,) = panel.marks
+    assert isinstance(bars, Bars)
+    assert dict(zip(bars.names, bars.values, strict=True)) == {
+        row["operation"]: row["per_element"] + 12 * row["special"] for row in payload["operations"]
+    }
 
 
 REFUSED: dict[str, tuple[list[str], tuple[str, ...]]] = {

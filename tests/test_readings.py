@@ -375,6 +375,23 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "overheads.allocated": (
         Sample({"tensor_bytes": 10_000, "count": 30, "workspaces": 64}, lambda f, **dims: f(block=512, **dims)),
     ),
+    **{
+        f"budget.{name}": (Sample(dims, lambda f, **dims: f(**dims)),)
+        for name, dims in {
+            "flops_per_token": {"params": 70}, "flops": {"flops_per_token": 420, "tokens": 15},
+            "flops_done": {"device_seconds": 30, "peak": 990, "mfu": 2}, "flops_of_days": {"pf_days": 3},
+            "device_seconds": {"devices": 8, "seconds": 60}, "seconds_of_hours": {"device_hours": 5}, "seconds": {"days": 4},
+            "usd": {"device_hours": 7, "price": 2}, "tokens": {"steps": 9, "batch_tokens": 11},
+            "tokens_at_ratio": {"params": 70, "tokens_per_param": 20},
+        }.items()
+    },
+    "ridge.ridge": (Sample({"peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),),
+    "ridge.ceiling": tuple(
+        Sample({"intensity": intensity, "ridge": 30}, lambda f, **dims: f(**dims), Fraction) for intensity in (7, 300)
+    ),
+    "ridge.bound": (
+        Sample({"flops": 100, "moved": 900, "peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),
+    ),
     "step_time.update_bytes": tuple(
         Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))
         for master in (0, 4)

@@ -19,8 +19,8 @@ from bursar.facts import Fact, Source
 from bursar.parallel.pipeline import lengths
 
 DEVICES = {
-    "A100-80GB": "a100-80-sxm", "A100-40GB": "a100-40-sxm", "H100-80GB": "h100-sxm", "V100-32GB": "v100-sxm", "a100_80gb": "a100-80-sxm",
-    "a100_40gb": "a100-40-sxm", "h100_80gb": "h100-sxm", "B200": "b200", "B300": "b300", "GB200": "gb200", "GB300": "gb300",
+    "A100-80GB": "a100-80-sxm", "A100-40GB": "a100-40-sxm", "H100-80GB": "h100-sxm", "V100-32GB": "v100-sxm",
+    "a100_80gb": "a100-80-sxm", "a100_40gb": "a100-40-sxm", "h100_80gb": "h100-sxm", "B200": "b200", "B300": "b300", "GB200": "gb200", "GB300": "gb300",
     "H200": "h200", "H100": "h100-sxm", "MI300X": "mi300x", "MI325X": "mi325x", "MI355X": "mi355x",
 }  # fmt: skip
 
@@ -54,7 +54,8 @@ def device_of(row: dict[str, str]) -> str:
 def wired(name: str, port: float | None = None) -> Device:
     """A device, where `port` is the GB/s of the network that each has in this cluster."""
     found = bursar.device(name)
-    return found if port is None else replace(found, network=Fact(port, "GB/s", Source("as the source of the runs states it", "2026")))
+    stated = Source("as the source of the runs states it", "2026")
+    return found if port is None else replace(found, network=Fact(port, "GB/s", stated))
 
 
 @lru_cache(maxsize=1024)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks.published import table
 
-from bursar import Model, Plan
+from bursar import Plan
 from bursar.errors import BursarError
 
-from . import Row, Rows, Unread, degrees, device_of, named, shaped, training, wired
+from . import Row, Rows, Unread, degrees, device_of, shaped, training, wired
 
 SOURCE = "dgxc"
 
@@ -20,18 +20,14 @@ def rows(folder: Path) -> Rows:
         if "JAX" in row["framework"]:
             yield Unread(SOURCE, name, "recomputation under MaxText and PaxML is not published")
             continue
-        if "Maverick" in row["model"]:
-            yield Unread(SOURCE, name, "whether the vision tower ran is not published")
+        if not row["recompute"]:
+            yield Unread(SOURCE, name, "recomputation is not published")
             continue
         try:
-            model = _model(row)
-            found = degrees(row, int(model.architecture.layers))
+            model = shaped(row)
+            found = {**degrees(row, int(model.architecture.layers)), "expert_tensor": None}  # Megatron's default: tp
             overlap = ("data",) if row["experts"] else ("data", "tensor")  # tp_comm_overlap of dense models
             plan = Plan(**found, sequence=found["tensor"] > 1, zero=1, precision=row["precision"], overlap=overlap)
             yield Row(SOURCE, name, training(model, plan, wired(device_of(row)), row), float(row["step_time_s"]))
         except BursarError as error:
             yield Unread(SOURCE, name, str(error).split("\n")[0])
-
-
-def _model(row: dict[str, str]) -> Model:
-    return named("deepseek-v3") if row["model"] == "DeepSeek-V3" else shaped(row)

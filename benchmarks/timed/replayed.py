@@ -51,7 +51,8 @@ def _nanotron(folder: Path) -> Rows:
         if row["check_gbs"] != "ok" or not row["micro_batch_seqs"]:
             yield Unread("nanotron", name, "the batch disagrees with the degrees, or the micro-batch is not published")
             continue
-        yield _timed("nanotron", name, lambda: _older(nanotron.training(row)), row, step_of(row), overlaps=True)
+        source = "nanotron" if int(row["tp"]) == 1 or (int(row["pp"]) == 1 and int(row["tp"]) <= 8) else "nanotron, slow"
+        yield _timed(source, name, lambda: _older(nanotron.training(row)), row, step_of(row), overlaps=True)
 
 
 def _older(job: Training) -> Training:

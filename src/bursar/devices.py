@@ -102,6 +102,7 @@ class Rates:
     all_reduce_small: Fact
     network: Fact
     network_latency: Fact
+    origin: str = "uncalibrated"  # what of it was measured on the machine at hand: nothing, "operators", or a "run"
 
 
 @lru_cache(maxsize=64)
@@ -130,9 +131,9 @@ def overlap_price(wire: str) -> Fact:
     return found
 
 
-def band() -> tuple[Fact, Fact]:
-    """Measured over predicted step time without calibration: (fastest, slowest)."""
-    found = _rate_tables()["band"]
+def band(origin: str = "uncalibrated") -> tuple[Fact, Fact]:
+    """Measured over predicted step time, at rates of such an origin: (fastest, slowest)."""
+    found = _rate_tables()["band"][origin]
     return found["fastest"], found["slowest"]
 
 

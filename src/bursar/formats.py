@@ -312,8 +312,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
         _ieee("fp6-e3m2", 3, 2, "ocp-mx", "none"),
         _ieee("fp4-e2m1", 2, 1, "ocp-mx", "none"),
         Float("e8m0", 8, 0, 127, "nan", "ocp-mx", signed=False),
-        Integer("int8", 8, "definition"),
-        Integer("int4", 4, "definition"),
+        Integer("int8", 8, "twos-complement"),
+        Integer("int4", 4, "twos-complement"),
         Codebook("nf4", _NF4, "qlora"),
     )
 })  # fmt: skip

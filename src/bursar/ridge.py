@@ -35,6 +35,6 @@ class Bound(NamedTuple):
 
 
 @formula("seconds of an operation at the peaks", "s", "roofline")
-def bound(flops: Dim, bytes_: Dim, peak: Dim, bandwidth: Dim) -> Bound:
+def bound(flops: Dim, moved: Dim, peak: Dim, bandwidth: Dim) -> Bound:
     """Products and traffic go on beside each other."""
-    return Bound(flops / peak, bytes_ / bandwidth)
+    return Bound(flops / peak, moved / bandwidth)

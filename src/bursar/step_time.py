@@ -213,7 +213,17 @@ def _collective(line: Line, op: Collective, width: int | Fraction, machine: Mach
         one_way = group.deduplicated(payload, op.top_k)
         return one_way, 0 if op.still else one_way
     there = sum([group.seconds(kind, payload) for kind in op.forward])
-    return there, 0 if op.still else sum([group.seconds(kind, payload) for kind in op.backward])
+    back = 0 if op.still else sum([group.seconds(kind, payload) for kind in op.backward])
+    if type(op) is not AllToAll:
+        return there, back
+    sorting = _sorting(line, payload, machine)
+    return there + sorting, back if op.still else back + sorting
+
+
+def _sorting(line: Line, payload: Dim, machine: Machine) -> Dim:
+    """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several."""
+    several = at_most(line.instances - 1, 1) * at_most(line.op.ways - 1, 1)
+    return several * machine.roofline.moved("experts", 2 * payload, 1)
 
 
 def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:

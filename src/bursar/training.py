@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Protocol
 
 from bursar import holdings, ledger, memory, moments, offloading, overheads, recompute, step_time
-from bursar.devices import Device
+from bursar.devices import Device, Rates, rates
 from bursar.dims import Dim, at_least, most, split
 from bursar.errors import PlanError
 from bursar.host import Host, host
@@ -52,6 +52,7 @@ class Training:
     global_batch: Dim = None  # dp · micro_batch, unless given
     mask: str = "full"
     checked: bool = True
+    rates: Rates | None = None  # what the device achieves, where that was measured; else what is known of its kind
 
     def __post_init__(self) -> None:
         if self.global_batch is None:
@@ -221,8 +222,15 @@ class Training:
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
         devices = self.plan.devices if isinstance(self.plan.devices, int) else None
-        roof = roofline(self.device, self.plan.recipe)
-        return step_time.machine(roof, network(self.device, devices), self.plan)
+        roof = roofline(self.device, self.plan.recipe, self.rates)
+        return step_time.machine(roof, network(self.device, devices, self.rates), self.plan)
+
+    @property
+    def achieved(self) -> Rates:
+        """The rates that its seconds are predicted at."""
+        if self.device is None:
+            raise PlanError("a time needs a device", field="device", valid="--device NAME")
+        return self.rates or rates(self.device.id)
 
     @cached_property
     def paces(self) -> dict[int, Pace]:

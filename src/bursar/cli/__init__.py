@@ -116,8 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _program().main(args, prog_name="bursar", standalone_mode=False)
-        return 0
+        return _program().main(args, prog_name="bursar", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

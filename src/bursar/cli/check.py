@@ -32,7 +32,7 @@ def check(options: Options) -> Payload:
     failed = sum(group[replay.DIFFERS] + group[replay.REFUSED] for group in groups.values())
     return {
         "check": [
-            *[_number(row, said, lang) for row in rows],
+            *[_number(row, own or _cited(row.number.id, said, lang), lang) for row in rows],
             *[_statement(one, computed, lang) for one in said if one.id in wanted],
         ],
         "groups": groups,
@@ -53,7 +53,7 @@ def ask(line: Line) -> Payload:
     return found
 
 
-def _number(row: Replayed, said: tuple[Statement, ...], lang: str) -> Payload:
+def _number(row: Replayed, source: str, lang: str) -> Payload:
     number = row.number
     return {
         "id": number.id,
@@ -65,7 +65,7 @@ def _number(row: Replayed, said: tuple[Statement, ...], lang: str) -> Payload:
         **({"error": row.error} if row.error else {}),
         **({"needs": number.needs} if number.needs else {}),
         "asked": list(dict.fromkeys(" ".join(("bursar", *line)) for line, _ in number.asks.values())),
-        "source": number.source or _cited(number.id, said, lang),
+        "source": number.source or source,
     }
 
 

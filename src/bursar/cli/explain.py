@@ -63,7 +63,9 @@ def _of_job(quantity: str, options: Options) -> tuple[Explained, Payload]:
     from bursar import jobs
     from bursar.explain import memory, time
 
-    training, _ = jobs.training(model_of(options), options, device_of(options))
+    model = model_of(options)
+    training, _ = jobs.training(model, options, device_of(options))
+    answer = memory.memory if quantity == "memory" else time.time
     asked = {"seq": training.length, "global_batch": training.global_batch, "plan": training.plan.options()}
     return answer(model, training), asked
 
@@ -104,7 +106,7 @@ def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload
     return {
         "title": _title(step, lang),
         "path": step.name,
-        "formula": str(step.formula),
+        "formula": readable.code(step.formula),
         "text": readable.text(step.formula),
         "closed_form": step.closed or None,
         "latex": readable.latex(step.formula),

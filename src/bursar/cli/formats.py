@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from bursar.errors import PlanError
 from bursar.facts import sources
 from bursar.formats import FORMATS, Format, Value, named
 from bursar.theory import bits
@@ -13,6 +14,7 @@ from bursar.theory.bits import Limits
 
 Options = dict[str, Any]
 Payload = dict[str, Any]
+LARGEST = 1e30  # of an element of a block
 
 
 def plain(value: Value | None) -> float | int | str | None:
@@ -49,8 +51,9 @@ def _block_facts(name: str) -> Payload:
 
     found = blocks(name)
     return {
-        "name": found.name, "kind": "block", "bits": float(found.bits), "element": found.element.name, "block": [found.rows, found.columns],
-        "scale": found.scale.name, "rule": found.rule, "source": sources()[found.source].title,
+        "name": found.name, "kind": "block", "bits": float(found.bits), "element": found.element.name,
+        "block": [found.rows, found.columns], "scale": found.scale.name, "rule": found.rule,
+        "source": sources()[found.source].title,
     }  # fmt: skip
 
 
@@ -79,7 +82,7 @@ def _stored(found: Format, value: str, options: Options) -> Payload:
         "formula": got.formula,
         "decoded": plain(got.decoded),
         "error": plain(got.error),
-        "relative_error": float(got.error / Fraction(exact)) if got.error is not None and exact else None,
+        "relative_error": float(abs(got.error / Fraction(exact))) if got.error is not None and exact else None,
         "below": plain(got.below),
         "above": plain(got.above),
         "chance_above": float(got.chance),
@@ -97,19 +100,24 @@ def _block(name: str, value: str | None) -> Payload:
     return payload if value is None else {**payload, **_block_of(name, value)}
 
 
+def _element(text: str) -> float:
+    value = bits.read(text)[0]
+    if value is None or not -LARGEST <= value <= LARGEST:  # a code, NaN, or too large
+        raise PlanError(f"value={text}", field="value", value=text, valid=f"a number up to {LARGEST:g}")
+    return float(value)
+
+
 def _block_of(name: str, text: str) -> Payload:
     import numpy as np
 
-    from bursar.errors import PlanError
     from bursar.theory.blocks import ZERO_POINT, blocks
 
     found = blocks(name)
     most = found.columns or 256
     parts = text.split(",")
-    given = [bits.read(part)[0] for part in parts[: most + 1]]
-    if len(parts) > most or any(value is None or not math.isfinite(value) or abs(value) > 1e30 for value in given):
-        raise PlanError(f"value={text[:40]}", field="value", value=text, valid=f"1 to {most} numbers with commas between them")
-    x = np.array([[float(value) for value in given if value is not None]])
+    if len(parts) > most:
+        raise PlanError(f"{len(parts)} values", field="value", value=text, valid=f"1 to {most} numbers with commas between them")
+    x = np.array([[_element(part) for part in parts]])
     elements, scales = (part[0] for part in found.parts(x))
     held = elements * scales
     codes = None if found.rule == ZERO_POINT else [found.element.encode(float(element)) for element in elements]

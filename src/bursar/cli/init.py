@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bursar.errors import PlanError
 from bursar.theory.initialization import schemes
 from bursar.theory.initialization.fans import Fans, fans
+from bursar.theory.initialization.gains import gain_squared
 
 if TYPE_CHECKING:
     from bursar.theory.initialization.mup import Scales
@@ -30,9 +31,9 @@ CUT = 2.0  # sigmas where JAX, Flax and TensorFlow cut a truncated normal
 
 def __getattr__(name: str) -> Callable[[Options], Payload]:
     """The answer of a rule."""
-    if name not in schemes.NAMES:
+    rule = schemes.NAMES.get(name.replace("_", "-"))
+    if rule is None:
         raise AttributeError(f"no verb {name!r}")
-    rule = schemes.NAMES[name]
 
     def answer(options: Options) -> Payload:
         return _rule(rule, options)
@@ -62,24 +63,22 @@ def rule_variance(rule: Scheme, found: Fans, options: Options) -> tuple[float, P
     return rule.variance(**given), given
 
 
-def _gain(rule: Scheme, found: Fans, options: Options) -> float:
+def _gain_squared(rule: Scheme, found: Fans, options: Options) -> float:
     """As given, or that of the activation."""
     if options["gain"] is not None:
         if options["nonlinearity"] is not None:
             raise PlanError("a gain is given by a number or by an activation, not both", field="gain", valid="one of the two")
-        return float(options["gain"])
-    from bursar.theory.initialization.activations import gain
-
-    return gain(options["nonlinearity"] or rule.activation, options["slope"])
+        return float(options["gain"]) ** 2
+    return gain_squared(options["nonlinearity"] or rule.activation, options["slope"])
 
 
 READ: dict[str, Callable[[Scheme, Fans, Options], Any]] = {
     "fan_in": lambda rule, found, options: _needed(found.fan_in, "fan_in", "--fan-in N, or --shape with --weight-layout"),
     "fan_out": lambda rule, found, options: _needed(found.fan_out, "fan_out", "--fan-out N, or --shape with --weight-layout"),
     "fan": lambda rule, found, options: MODES[options["mode"]](_whole(found, options["mode"])),
-    "gain": _gain,
+    "gain_squared": _gain_squared,
     "std": lambda rule, found, options: _needed(options["std"] or rule.std, "std", "--std NUMBER"),
-    "depth": lambda rule, found, options: _needed(options["layers"], "layers", "--layers N, the blocks of the transformer"),
+    "layers": lambda rule, found, options: _needed(options["layers"], "layers", "--layers N, the blocks of the transformer"),
 }
 
 
@@ -106,15 +105,22 @@ def _rule(rule: Scheme, options: Options) -> Payload:
         "std": std,
         "limit": math.sqrt(3) * std,
         "draws": rule.draws,
-        **given,
+        **_given(given),
         "fan_in": found.fan_in,
         "fan_out": found.fan_out,
         **_layer(variance, found, options),
         "truncated": {"sigmas": cut, "std": parent, "limit": cut * parent},
         "formula": rule.formula,
-        "call": rule.call.format(std=std, limit=math.sqrt(3) * std, **given),
+        "call": rule.call.format(std=std, limit=math.sqrt(3) * std, gain=math.sqrt(given.get("gain_squared", 1))),
         "source": _source(rule.source),
     }
+
+
+def _given(values: Payload) -> Payload:
+    """What a rule read, under names that its own answer does not take: the gain, not its square, and the std that it scales."""
+    shown = {"gain_squared": ("gain", math.sqrt), "std": ("base_std", float)}
+    named = {name: shown.get(name, (name, lambda value: value)) for name in values}
+    return {key: of(values[name]) for name, (key, of) in named.items()}
 
 
 def _layer(variance: float, found: Fans, options: Options) -> Payload:
@@ -182,7 +188,7 @@ def _bounds(std: float, options: Options) -> tuple[float, float]:
 
 def gain(options: Options) -> Payload:
     """What an activation leaves of N(0, q), forward and backward, its customary gain and the exact one."""
-    from bursar.theory.initialization import activations
+    from bursar.theory.initialization import activations, gains
 
     name = _needed(options["nonlinearity"], "nonlinearity", f"--nonlinearity, one of {', '.join(activations.ACTIVATIONS)}")
     of = activations.activation(name, options["slope"])
@@ -195,9 +201,9 @@ def gain(options: Options) -> Payload:
         "second_moment": found.second_moment,
         "variance": found.variance,
         "slope_second_moment": found.slope_second_moment,
-        "gain": activations.gain(name, options["slope"]),
-        "exact_gain": activations.exact_gain(of),
-        "customary": name in activations.CUSTOMARY,
+        "gain": gains.gain(name, options["slope"]),
+        "exact_gain": math.sqrt(activations.exact_gain_squared(of)),
+        "customary": name in gains.CUSTOMARY,
         "source": _source("torch-init"),
     }
 
@@ -218,9 +224,7 @@ def mup(options: Options) -> Payload:
         "variance": variance,
         "std": math.sqrt(variance),
         "limit": math.sqrt(3 * variance),
-        "forms": {
-            form: {name: _scales(of.scales(form, name, ratio)) for name in classes} for form, classes in of.FORMS.items()
-        },
+        "forms": {form: {name: _scales(of.scales(form, name, ratio)) for name in classes} for form, classes in of.FORMS.items()},
         "source": _source("mup"),
     }
 

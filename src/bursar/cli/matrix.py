@@ -97,7 +97,7 @@ def chain(options: Options) -> Payload:
         "shapes": [list(pair) for pair in shapes],
         "flops": best.flops,
         "bracketing": best.text[1:-1],
-        "steps": [_term(step) for step in best.steps],
+        "steps": [term(step) for step in best.steps],
         "left_first": chains.left_first(shapes).flops,
         "right_first": chains.right_first(shapes).flops,
         "dearest": chains.dearest(shapes).flops,
@@ -106,12 +106,13 @@ def chain(options: Options) -> Payload:
     }
 
 
-def _term(of: Term) -> Payload:
+def term(of: Term) -> Payload:
     """A product as an object: what it is, its two shapes and its own, what it costs."""
     made = of.product
     return {
         **({"result": of.result} if of.result else {}), "formula": of.formula,
-        "left": list(of.left.shape), "right": list(of.right.shape), "shape": list(made.shapes[2]), "flops": made.flops(), "flops_exact": made.exact(),
+        "left": list(of.left.shape), "right": list(of.right.shape),
+        "shape": list(made.shapes[2]), "flops": made.flops(), "flops_exact": made.exact(),
     }  # fmt: skip
 
 
@@ -138,11 +139,12 @@ def conv(options: Options) -> Payload:
 
 def elementwise(options: Options) -> Payload:
     """Element-wise operations, reductions, softmax and norms: what each counts, or the cost of one on a tensor."""
-    from bursar.theory.elementwise import OPERATIONS, named
+    from bursar.theory.elementwise import OPERATIONS, PRODUCTS, named
 
     special, override = options["special"], options["per_element"]
     if options["operation"] is None:
-        return {"special_flops": special, "operations": [_row(of, special) for of in OPERATIONS.values()]}
+        counted = [_row(of, special) for of in OPERATIONS.values()]
+        return {"special_flops": special, "operations": counted, "products": dict(PRODUCTS)}
     of = named(options["operation"])
     if override is not None:
         of = of._replace(per_element=override, special=0)

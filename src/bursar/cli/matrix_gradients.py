@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.matrix import _term
+from bursar.cli.matrix import term as product
 from bursar.errors import PlanError
 from bursar.options.matrix import Rows, size
 
@@ -29,12 +29,12 @@ def gradient(options: Options) -> Payload:
     roles = ("weight", "input", "bias", "output")
     found: Payload = {
         "storage": of.storage.name,
-        "forward": {**_term(of.forward), "formula": f"Y = {of.forward.formula} + {of.storage.letter('bias')}"},
+        "forward": {**product(of.forward), "formula": f"Y = {of.forward.formula} + {of.storage.letter('bias')}"},
         "shapes": {role: list(of.shape(role)) for role in roles},
         "letters": dict(zip(roles, of.storage.letters, strict=False)),
         "by_elements": _lines(by_elements(of), options["lang"]),
         "by_differentials": _lines(by_differentials(of), options["lang"]),
-        "products": {role: _term(of.gradient(role)) for role in ("weight", "input")},
+        "products": {role: product(of.gradient(role)) for role in ("weight", "input")},
         "bias": {"result": f"dL/d{of.storage.letter('bias')}", "formula": of.bias, "shape": list(of.shape("bias"))},
         "wrong_orders": [
             _wrong(term, outcome, of.shape(role), options["lang"])
@@ -149,7 +149,7 @@ def mlp(options: Options) -> Payload:
     numbers = _mlp_numbers(options)
     of = _mlp(options, numbers)
     counts = {
-        "forward": of.forward(), "forward_exact": of.forward_exact(), 
+        "forward": of.forward(), "forward_exact": of.forward_exact(),
         "backward": of.backward(), "backward_exact": of.backward_exact(),
         "backward_with_input_gradient": of.backward_with_input(), "train": of.forward() + of.backward(),
         "ratio": float(of.ratio), "ratio_exact": str(of.ratio), "ratio_formula": "2 − M0·M1/Σ M(i−1)·M(i)",
@@ -164,9 +164,9 @@ def mlp(options: Options) -> Payload:
         "layers": [
             {
                 "layer": layer.index,
-                "forward": _term(layer.forward),
-                "weight_gradient": _term(layer.weight_gradient),
-                "input_gradient": {**_term(layer.input_gradient), "needed": layer.needed},
+                "forward": product(layer.forward),
+                "weight_gradient": product(layer.weight_gradient),
+                "input_gradient": {**product(layer.input_gradient), "needed": layer.needed},
                 "activation": layer.activation_flops(),
                 "update": layer.update_flops(),
             }

@@ -18,12 +18,14 @@ MOST_VALUES = 8  # bits up to which a number line has every value
 def _float(name: str) -> Float:
     found = named(name)
     if not isinstance(found, Float) or not found.signed:
-        raise PlanError(f"{found.name} is no floating-point format with a sign", field="formats", value=name, valid="fp16, bf16, fp8-e4m3 …")
+        raise PlanError(
+            f"{found.name} is no floating-point format with a sign", field="formats", value=name, valid="fp16, bf16, fp8-e4m3 …"
+        )
     return found
 
 
 def sum(options: Options) -> Payload:
-    """Many small additions to one number kept in a format: where they are lost, and what stochastic rounding and Kahan's sum save."""
+    """Small additions to one number in a format: where they are lost, and what stochastic rounding and Kahan's sum save."""
     from bursar.theory.sums import METHODS, sum_of
 
     addend, count, start = options["addend"], options["additions"], options["start"]
@@ -110,5 +112,3 @@ def line(options: Options) -> Payload:
         "name": found.name, "bits": found.bits, "within": [low, high], "values": shown,
         "binades": [row._asdict() for row in binades(found, low, high)],
     }  # fmt: skip
-
-

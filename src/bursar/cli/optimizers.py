@@ -42,8 +42,8 @@ def step(options: Options) -> Payload:
     for gradient in gradients:
         if gradient.shape != theta.shape:
             raise PlanError(
-                f"a gradient of shape {gradient.shape} for a weight of shape {theta.shape}", field="gradient", value=gradient.tolist(),
-                valid=f"shape {theta.shape}, steps with colons between them",
+                f"a gradient of shape {gradient.shape} for a weight of shape {theta.shape}", field="gradient",
+                value=gradient.tolist(), valid=f"shape {theta.shape}, steps with colons between them",
             )  # fmt: skip
     single = theta.ndim == 0
     count = options["steps"] or len(gradients)
@@ -120,7 +120,9 @@ def race(options: Options) -> Payload:
     most = max(1, WORK // (len(names) * len(grid)))
     steps = options["steps"] or min(200, most)
     if steps > most:
-        raise PlanError(f"steps={steps} of {len(names)} optimizers", field="steps", value=steps, valid=f"1 to {most}, or fewer optimizers")
+        raise PlanError(
+            f"steps={steps} of {len(names)} optimizers", field="steps", value=steps, valid=f"1 to {most}, or fewer optimizers"
+        )
     chosen = problem(options["problem"], options["seed"])
     runs = run(names, chosen, steps, noise=options["noise"] or 0.0, seed=options["seed"], lrs=grid)
     return {
@@ -151,5 +153,3 @@ def lineage(options: Options) -> Payload:
             for one in theory.lineage()
         ]
     }  # fmt: skip
-
-

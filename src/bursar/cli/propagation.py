@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bursar.cli.init import rule_variance
@@ -37,9 +38,7 @@ def answer(options: Options) -> Payload:
     found = finite_width.predicted(network) if network.residual == "none" and rule.draws == "normal" else limit
     measured = _measured(network, rule, options)
     checked = () if measured is None or holds == "large width" else SECOND_MOMENTS if holds == "every width" else MOMENTS
-    rows = [
-        _row(index, layer, wide, measured, checked) for index, (layer, wide) in enumerate(zip(found, limit, strict=True))
-    ]
+    rows = [_row(index, layer, wide, measured, checked) for index, (layer, wide) in enumerate(zip(found, limit, strict=True))]
     return {
         "scheme": rule.name,
         "nonlinearity": name,
@@ -64,18 +63,20 @@ def _network(rule: Scheme, name: str, options: Options) -> Network:
     from bursar.theory.initialization.network import network
 
     sizes = _sizes(options)
-    branches = len(sizes) - 1
-    options = {**options, "nonlinearity": None if options["gain"] else name}
-    if "depth" in rule.takes and options["layers"] is None:
-        raise PlanError(f"{rule.name} needs layers", field="layers", valid="--layers N")
-    pairs = [Fans(*pair) for pair in zip(sizes[:-1], sizes[1:], strict=True)]
-    variances = tuple([_variance(rule, pair, options) for pair in pairs])
-    last = tuple([variance / branches if options["branch_scale"] else variance for variance in variances])
-    return network(sizes, variances, activation(name, options["slope"]), options["residual"], last)
+    pairs = [Fans(*pair) for pair in pairwise(sizes)]
+    function = activation(name, options["slope"])
+    own = {**options, "nonlinearity": None if options["gain"] else name, "layers": len(pairs)}
+    if options["residual"] == "none":
+        return network(sizes, tuple([_variance(rule, pair, own) for pair in pairs]), function)
+    reads = schemes.SCHEMES[rule.partner or rule.name]
+    own = {**own, "layers": len(pairs) / 2, "std": options["std"] or rule.std}  # two branches are a block
+    shared = len(pairs) if options["branch_scale"] else 1
+    projections = tuple([_variance(rule, Fans(pair.fan_out, pair.fan_in), own) / shared for pair in pairs])
+    return network(sizes, tuple([_variance(reads, pair, own) for pair in pairs]), function, options["residual"], projections)
 
 
 def _variance(rule: Scheme, found: Fans, options: Options) -> float:
-    """Xavier is the rule of a gain 1 unless a gain is given; He's gain is the activation's."""
+    """Xavier's gain is 1 unless one is given; He's is the activation's."""
     own = {**options, "nonlinearity": None} if rule.activation == "linear" else options
     return float(rule_variance(rule, found, own)[0])
 

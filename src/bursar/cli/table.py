@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bursar.theory.initialization import schemes
+
 SEARCHED = ("recompute", "checkpointing")  # what a search tries by itself
 BATCH = ("global_batch", "global_batch_tokens")
 TENSORS = (
@@ -107,7 +109,7 @@ MATRIX: Mapping[str, Verb] = {
     "conv": _matrix(
         "input weight", ("stride", "pad", "dilation", "groups", "dtype"), "conv 8x3x224x224 64x3x7x7 --stride 2 --pad 3", COSTS
     ),
-    "elementwise": _matrix("[operation] [shape]", ("special", "per_element"), "elementwise softmax 16384x8192", COSTS),
+    "elementwise": _matrix("[operation] [shape]", ("special", "per_element", "chart"), "elementwise softmax 16384x8192", COSTS),
     "gradient": _matrix(
         "[sizes...]", ("storage", "a", "x", "b", "g", "y", "reduction"),
         "gradient --a [[1,2],[3,4],[5,6]] --x [[1,0],[2,1]] --g [[1,2],[3,4],[5,6]]",
@@ -156,6 +158,39 @@ OPTIMIZER: Mapping[str, Verb] = {
     "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4", ""),
     "race": _optimizer("", ("problem", "optimizers", "steps", "lr", "noise", "seed", "chart"), "race --problem quadratic"),
     "lineage": _optimizer("", ("chart",), "lineage"),
+}  # fmt: skip
+
+
+def _init(argument: str, options: tuple[str, ...], example: str, pictures: str = "") -> Verb:
+    return Verb(False, options, f"bursar init {example}", argument, "bursar.cli.init", "bursar.report.init", pictures)
+
+
+FANS = ("fan_in", "fan_out", "shape", "weight_layout", "groups")
+EXAMPLES = {"std": "--std 0.02", "layers": "--layers 24"}
+OF_RULES: Mapping[str, tuple[str, ...]] = {
+    "fan": ("mode",), "gain_squared": ("gain", "nonlinearity", "slope"), "std": ("std",), "layers": ("layers",),
+}  # fmt: skip
+INIT: Mapping[str, Verb] = {
+    **{
+        name: _init(
+            "", (*FANS, *[option for read in rule.takes for option in OF_RULES.get(read, ())], "sigmas", "between"),
+            f"{name} --fan-in 4096 --fan-out 1024" + "".join([f" {EXAMPLES[read]}" for read in rule.takes if read in EXAMPLES]),
+        )
+        for name, rule in schemes.NAMES.items()
+    },
+    "truncated": _init("", ("std", "sigmas", "low", "high", "center", *FANS, "between"), "truncated --std 0.0078125 --low -3 --high 3"),
+    "gain": _init("", ("nonlinearity", "slope", "std"), "gain --nonlinearity gelu"),
+    "mup": _init("", ("width", "base_width", "std"), "mup --width 4096 --base-width 256"),
+    "attention": _init("", ("head_dim", "fan_in", "std"), "attention --head-dim 128"),
+    "lint": _init(
+        "call", (*FANS, "nonlinearity", "slope", "layers", "branch"),
+        'lint "trunc_normal_(w, std=0.0078125, a=-3, b=3)" --shape 1024x16384',
+    ),
+    "propagate": _init(
+        "", ("scheme", "nonlinearity", "slope", "width", "layers", "sizes", "gain", "std", "mode", "residual", "branch_scale", "samples",
+             "networks", "seed", "chart"),
+        "propagate --scheme he --nonlinearity relu --width 64 --layers 5 --samples 10000", "bursar.report.init_pictures",
+    ),
 }  # fmt: skip
 
 
@@ -222,5 +257,6 @@ VERBS: Mapping[str, Verb] = {
     "devices": Verb(False, (), "bursar devices --json", answers=CATALOGS),
     "optimizers": Verb(False, (), "bursar optimizers", answers=CATALOGS),
     "optimizer": Verb(False, (), "bursar optimizer race", answers="bursar.cli.optimizers", verbs=OPTIMIZER),
+    "init": Verb(False, (), "bursar init xavier --fan-in 4096 --fan-out 1024", answers="bursar.cli.init", verbs=INIT),
     "scaling": Verb(False, (), "bursar scaling optimal --flops 1e24", answers="bursar.cli.scaling", verbs=SCALING),
 }  # fmt: skip

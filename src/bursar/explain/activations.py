@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from bursar import recompute
+from bursar.errors import PlanError
 from bursar.explain import closed, letters
 from bursar.explain.keepers import Keeper, keepers
 from bursar.explain.letters import Letters, Pair
-from bursar.explain.lines import layer_of
 from bursar.explain.reasons import reasons
 from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
 from bursar.kernels import Kernels
@@ -76,16 +76,23 @@ class Job(NamedTuple):
     def runs(self) -> list[Pair]:
         """The layers of the stage by block; of a whole model with how often over letters."""
         own, words = self.stages
-        counts = {pair.path: pair.count for pair in self.named.pairs} if self.training.plan.pipeline == 1 else {}
+        counts = {(pair.path, pair.times): pair.count for pair in self.named.pairs}
         found: dict[int, Pair] = {}
         first = 0
         for (path, times, ints), (_, _, other) in zip(own.layers, words.layers, strict=True):
             tower = not path.startswith("layers.")
             known = found.get(id(ints), Pair(path, ints, other, 0, 0, None if tower else first))
             number = known.times + times
-            found[id(ints)] = known._replace(times=number, count=counts.get(path, number))
+            found[id(ints)] = known._replace(times=number, count=counts.get((path, number), number))
             first += 0 if tower else times
         return list(found.values())
+
+    def layer(self, index: int) -> Pair:
+        """The block that a layer of the trunk is. Raises PlanError for a layer that there is not."""
+        layers = [block for path, times, block in self.stages[0].layers if path.startswith("layers.") for _ in range(times)]
+        if index >= len(layers):
+            raise PlanError(f"layer={index}", field="layer", value=index, valid=f"0 to {len(layers) - 1}")
+        return next(run for run in self.runs() if run.ints is layers[index])
 
 
 def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer: int | None = None) -> Explained:
@@ -93,8 +100,7 @@ def activations(model: Model, plan: Plan, length: int, mask: str = "full", layer
     it reads."""
     job = Job.of(model, Training(model, plan, length=length, mask=mask))
     if layer is not None:
-        kind = layer_of(job.named, layer)
-        run = next(run for run in job.runs() if run.path == kind.path)
+        run = job.layer(layer)
         root = of_layer(_layer(run, job.sides(run.ints, run.words), alone=True), model.name, layer)
     else:
         found = parts(job)

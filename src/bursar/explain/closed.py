@@ -15,7 +15,7 @@ from bursar.explain import readable
 from bursar.explain.letters import letter
 from bursar.explain.step import Step
 
-s, b, h, a, k, d, q, g = (letter(name) for name in "sbhakdqg")
+s, b, h, a, k, d, q, g, t = (letter(name) for name in "sbhakdqgt")
 DEFINED: Mapping[Any, Any] = {q: a * d / h, g: k * d / h}
 
 
@@ -39,7 +39,7 @@ def form(steps: tuple[Step, ...]) -> str:
         if width is None:
             rest.append(step.formula)
         else:
-            key = width.as_coeff_Mul()[1], step.facts.get("slot") == "norm" and width.is_number
+            key = width.as_coeff_Mul()[1], step.facts.get("slot") == "norm" and _whole(width)
             widths[key] = widths.get(key, 0) + width
     if len(widths) < 2:
         return ""
@@ -54,11 +54,16 @@ def _width(formula: Any) -> Any:
     bare = found * h
     if found.is_Add or found.free_symbols & {s, b} or not all(base.is_Symbol for base, _ in readable.parts(bare)[1]):
         return None
-    if not found.is_number and bare.free_symbols <= {a, k}:
+    if not _whole(found) and bare.free_symbols <= {a, k, t}:
         return None  # a number of each token, or of each of its heads
     return found.subs({a * d: q * h, k * d: g * h})
 
 
+def _whole(width: Any) -> bool:
+    """Whether a width is that of the residual stream, or a rank's part of it."""
+    return width.free_symbols <= {t}
+
+
 def _place(width: Any) -> tuple[bool, bool, bool, str]:
-    """Plain numbers first, then queries, then keys, then other widths."""
-    return not width.is_number, q not in width.free_symbols, g not in width.free_symbols, readable.text(width)
+    """Whole widths first, then queries, then keys, then others."""
+    return not _whole(width), q not in width.free_symbols, g not in width.free_symbols, readable.text(width)

@@ -20,6 +20,7 @@ from bursar.training import Training
 
 STATES = ("weights", "gradients", "master_weights", "optimizer_state")
 GROUPS = {"data": ("N", "n"), "expert_data": ("X", "x")}  # parameters of a rank, and ranks that share their states
+FLYING = "m_f"  # micro-batches in flight
 SOURCES = {"weights": "zero", "gradients": "zero", "master_weights": "mixed-precision", "optimizer_state": "zero"}
 
 
@@ -89,8 +90,8 @@ def _moving(training: Training, index: int, place: int, numbers: dict[str, Any])
         tables = load.tables if part == "activations" else 0
         flying = getattr(standing, part) - tables
         if alike:
-            numbers |= {name: each, "f": flights[0][0].whole}
-            formula = letter("f") * letter(name)
+            numbers |= {name: each, FLYING: flights[0][0].whole}
+            formula = letter(FLYING) * letter(name)
         else:
             formula = _named(f"{name}_f", flying, numbers)
         steps = [Step(f"{part} in flight", formula, flying, "B", f"memory_{part}_in_flight", source="megatron-2021")]
@@ -116,7 +117,7 @@ def _named(name: str, value: Any, numbers: dict[str, Any]) -> Any:
 def _overheads(training: Training, numbers: dict[str, Any]) -> Step:
     steps = tuple([
         Step(
-            one.name, _named(f"O_{place + 1}", one.bytes, numbers), one.bytes, "B", f"overhead_{one.name}", source=one.source,
+            one.name, _named(f"O_{place + 1}", one.bytes, numbers), one.bytes, "B", source=one.source,
             facts={"low": one.low, "high": one.high},
         )
         for place, one in enumerate(training.overheads())

@@ -89,12 +89,11 @@ def _lines(
     for line, word in zip(block.walk(training.step), other.walk(step(training.step)), strict=True):
         if isinstance(line.op, Collective) or (part == "recompute" and not recompute.runs_again(line.op, mode)):
             continue
-        width = rate["activation"] if line.op.cast is None else rate[line.op.makes]
         kernel = training.kernels.of(line.op)
         place = 1 if part == "backward" else 0
-        value = operator_time.seconds(line, kernel, width, roof)[place]
+        value = operator_time.seconds(line, kernel, rate, roof)[place]
         if value:
-            formula = operator_time.seconds(word, kernel, width, letters)[place]
+            formula = operator_time.seconds(word, kernel, rate, letters)[place]
             yield Step(line.path, times(count, letter("m") * formula), passes * value, "s", source="roofline")
 
 

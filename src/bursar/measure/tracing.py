@@ -15,21 +15,11 @@ from torch.utils._pytree import tree_leaves
 from bursar.errors import BursarError
 from bursar.measure.counter import AGAIN, BACKWARD, FORWARD, Operators
 from bursar.measure.modules import Running
+from bursar.measure.saved import Saved, SavedTensors
 
 
 class TraceError(BursarError):
     """A module that cannot be traced: the operator, the line, and how to go on."""
-
-
-class Saved(NamedTuple):
-    """A storage that autograd keeps: the innermost module that ran, the operator that made it ("" for what came from outside), the
-    dtype and shape of the tensor that was saved first, and the bytes of the whole storage."""
-
-    module: str
-    operator: str
-    dtype: str
-    shape: tuple[int, ...]
-    bytes: int
 
 
 class Part(NamedTuple):
@@ -79,29 +69,22 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
     Raises TraceError where the module cannot run so, and with `strict` where an operator without a formula ran."""
     running = Running(module)
     watched = Operators(running)
-    saved: dict[int, tuple[Any, Saved]] = {}
-    own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+    kept = SavedTensors(module, lambda storage: (running.path, watched.made.get(storage, "")))
+    saved: tuple[Saved, ...] = ()
     gradients = {parameter: parameter.grad for parameter in module.parameters()}
     for parameter in gradients:
         parameter.grad = None  # the backward pass would add to it
-
-    def pack(tensor: Any) -> Any:
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key not in own and key not in saved:  # the storage is held, so that its address is not used again
-            origin = watched.made.get(key, "")
-            shape = tuple(int(length) for length in tensor.shape)
-            saved[key] = storage, Saved(running.path, origin, str(tensor.dtype).removeprefix("torch."), shape, storage.nbytes())
-        return tensor
-
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer, which keeps and counts nothing
     try:
-        with running, watched, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            out = module(*args, **kwargs)
-            kept = tuple(item for _, item in saved.values())
-            if backward:
-                _backward(out)
+        with running:
+            with watched, kept.hooks:
+                out = module(*args, **kwargs)
+            roots = _roots(out)
+            saved = kept.held_by(roots)
+            if backward and roots:
+                with watched:
+                    sum([root.sum() for root in roots]).backward()
     except BursarError:
         raise
     except Exception as error:
@@ -110,7 +93,7 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
         torch.backends.mha.set_fastpath_enabled(fused)
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-    found = _trace(module, watched, kept)
+    found = _trace(module, watched, saved)
     if strict and found.unknown:
         named = ", ".join(f"{name} ({calls} calls)" for name, calls in found.unknown.items())
         raise TraceError(
@@ -119,17 +102,13 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
     return found
 
 
-def _backward(out: Any) -> None:
-    """The backward pass from the loss, or from the sum of all that has a gradient."""
+def _roots(out: Any) -> list[Any]:
+    """Where the backward pass starts: the loss, or else everything that has a gradient."""
     loss = getattr(out, "loss", None)
-    if loss is None:
-        values = vars(out).values() if hasattr(out, "__dict__") and not isinstance(out, (dict, torch.Tensor)) else [out]
-        tensors = [leaf for leaf in tree_leaves(list(values)) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
-        if not tensors:
-            return
-        loss = sum([tensor.sum() for tensor in tensors])
-    if loss.requires_grad:
-        loss.backward()
+    if loss is not None:
+        return [loss] if loss.requires_grad else []
+    values = list(vars(out).values()) if hasattr(out, "__dict__") and not isinstance(out, (dict, torch.Tensor)) else [out]
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
 
 
 def _refused(module: torch.nn.Module, operator: str, error: Exception) -> TraceError:

@@ -54,13 +54,15 @@ ROWS: tuple[Option, ...] = (
     Option("growth", positive, 2.0, (), "factor on the scale after good steps in a row", "连续正常若干步后的放大系数"),
     Option("backoff", positive, 0.5, (), "factor on the scale after a step that overflowed", "溢出后的缩小系数"),
     Option("growth_interval", degree, 2000, (), "good steps in a row before the scale grows", "放大前所需的连续正常步数"),
-    Option("events", str, None, (), "what happens step by step: good,overflow,good*2000", "逐步发生的情况：good,overflow,good*2000"),
+    Option(
+        "events", str, None, (), "what happens step by step: good,overflow,good*2000", "逐步发生的情况：good,overflow,good*2000"
+    ),
     Option("tiny", real, None, (), "one gradient, stored with and without the scale", "单个梯度，分别在缩放与不缩放下存储"),
-    Option("median", positive, 1e-7, (), "median of the gradients' magnitudes, which are log-normal", "梯度绝对值（对数正态）的中位数"),
+    Option("median", positive, 1e-7, (), "median of log-normal magnitudes of gradients", "梯度绝对值（对数正态）的中位数"),
     Option("decades", positive, 1.5, (), "their standard deviation in powers of ten", "其标准差（以 10 的幂次计）"),
     Option("steps", steps, None, (), "steps", "步数"),
     Option("matrix_size", side, 128, (), "rows and columns of both matrices", "两个方阵的边长"),
-    Option("blocks", sides, (128, 32, 16), (), "elements that share a scale, with commas between them", "共享缩放因子的元素数，以逗号分隔"),
+    Option("blocks", sides, (128, 32, 16), (), "elements that share a scale: 128,32,16", "共享缩放因子的元素数：128,32,16"),
     Option("outliers", None, False, (), "a few channels of the first matrix are much larger", "第一个矩阵含少数离群通道"),
     Option("within", within, None, (), "the part of the number line: 0,2", "数轴范围：0,2"),
 )  # fmt: skip

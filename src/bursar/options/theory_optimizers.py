@@ -68,12 +68,14 @@ ROWS: tuple[Option, ...] = (
         "momentum_form", str, None, (), "classical (v = γv + g) or average (v = γv + (1−γ)g)",
         "classical（v = γv + g）或 average（v = γv + (1−γ)g）",
     ),
-    Option("decay", real, None, (), "decay ρ of squared gradients; of Adafactor its exponent", "平方梯度的衰减系数 ρ；Adafactor 为其指数"),
+    Option("decay", real, None, (), "decay ρ of squares; for Adafactor its exponent", "平方梯度的衰减 ρ；Adafactor 为指数"),
     Option("trust", positive, None, (), "trust coefficient of LARS", "LARS 的信任系数"),
     Option("gamma", positive, None, (), "Sophia's factor on the Hessian", "Sophia 中海森矩阵的系数"),
     Option("every", degree, None, (), "steps between new roots or eigenvectors", "每隔多少步更新逆根或特征向量"),
     Option("counts", sides, None, (), "samples of every micro-batch: 8,8,4", "各微批量的样本数：8,8,4"),
-    Option("problem", str, "rosenbrock", (), "rosenbrock, quadratic, diagonal or matrix", "问题：rosenbrock、quadratic、diagonal 或 matrix"),
+    Option(
+        "problem", str, "rosenbrock", (), "rosenbrock, quadratic, diagonal or matrix", "rosenbrock、quadratic、diagonal 或 matrix"
+    ),
     Option("optimizers", names, None, (), "optimizers with commas between them, or all", "优化器，以逗号分隔；all 表示全部"),
     Option("noise", positive, None, (), "standard deviation of noise on the gradients", "梯度噪声的标准差"),
 )  # fmt: skip

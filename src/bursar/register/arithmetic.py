@@ -88,7 +88,8 @@ def _power(base: Number, exponent: Number) -> Number:
         bits = max(exact.numerator.bit_length(), exact.denominator.bit_length())
         if bits * abs(exponent) > BITS:
             raise OverflowError
-        return exact**exponent
+        power: Number = exact**exponent
+        return power
     found = float(base) ** float(exponent)
     if isinstance(found, complex) or not math.isfinite(found):
         raise OverflowError

@@ -41,11 +41,12 @@ def compared(claimed: str, values: Sequence[object]) -> Compared:
 
     Raises PlanError where there are more or fewer values than numbers, or a value is none.
     """
-    found = list(_flat(values))
-    if len(found) == 1 and isinstance(found[0], (bool, str)) and not _is_hexadecimal(found[0], claimed):
+    found, written = list(_flat(values)), places(claimed)
+    if len(found) == 1 and isinstance(found[0], (bool, str)):
         word = str(found[0]).lower() if isinstance(found[0], bool) else found[0]
-        return Compared(word, word.casefold() == claimed.casefold())
-    written = places(claimed)
+        if not (written and places(word)):
+            return Compared(word, word.casefold() == claimed.casefold())
+        found = list(places(word))  # a text whose numbers are compared
     if len(written) != len(found):
         raise PlanError(f"{len(found)} values for the {len(written)} numbers of {claimed!r}", field="value", valid=len(written))
     bounds = [claimed[: place.start()].rstrip().endswith(("<", "≤")) for place in _NUMBER.finditer(claimed)]
@@ -89,10 +90,6 @@ def _exact(value: Value) -> Fraction | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return None if isinstance(value, bool) else Fraction(value)
-
-
-def _is_hexadecimal(value: bool | str, claimed: str) -> bool:
-    return isinstance(value, str) and value.startswith("0x") and claimed.startswith("0x")
 
 
 def _flat(values: Sequence[object]) -> Iterator[Value]:

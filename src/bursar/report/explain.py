@@ -21,10 +21,15 @@ def show(verb: str, payload: Payload, lang: str) -> None:
 
 
 def _sources(payload: Payload) -> dict[str, str]:
-    """Every source of a derivation with its address, in order."""
-    found = {payload["source"]: payload["url"]}
-    for step in (*payload["steps"], *payload.get("beside", ())):
-        found |= {title: url for title, url in _sources(step).items() if title not in found}
+    """Every source of a derivation with its address, in order; with its section where one is named."""
+    found = _cited(payload)
+    return {title: url for title, url in found.items() if not any(other.startswith(f"{title}, ") for other in found)}
+
+
+def _cited(step: Payload) -> dict[str, str]:
+    found = {step["source"]: step["url"]}
+    for part in (*step["steps"], *step.get("beside", ())):
+        found |= {title: url for title, url in _cited(part).items() if title not in found}
     return found
 
 
@@ -67,6 +72,13 @@ def _section(step: Payload, lang: str, depth: int) -> Iterator[Text]:
     yield from _result(step, lang, depth + 1)
 
 
+def _equals(step: Payload) -> str:
+    """A formula and its numbers; an equation with the numbers of its letters."""
+    if " = " not in step["formula"]:
+        return f"{step['text']} = {step['substitution']}"
+    return f"{step['text']}  [{step['substitution']}]" if step["substitution"] else str(step["text"])
+
+
 def _terms(step: Payload, lang: str, depth: int) -> Iterator[Text]:
     for part in step["steps"]:
         if part["steps"]:
@@ -74,13 +86,16 @@ def _terms(step: Payload, lang: str, depth: int) -> Iterator[Text]:
         else:
             reason = f"  {part['reason']}" if part["reason"] else ""
             yield Text.assemble(
-                "  " * depth, (_about(part, lang), "cyan"), f"  {part['text']} = {part['substitution']}", (reason, "italic")
+                "  " * depth, (_about(part, lang), "cyan"), f"  {_equals(part)}", (reason, "italic")
             )
 
 
 def _result(step: Payload, lang: str, depth: int) -> Iterator[Text]:
     """The formula of a step, grouped where that says more, and its numbers."""
     space = "  " * depth
+    if " = " in step["formula"]:
+        yield Text(space + _equals(step), style="bold")
+        return
     if step["closed_form"]:
         meant = ", ".join(f"{name} = {text}" for name, text in step.get("definitions", {}).items())
         yield Text(f"{space}= {step['closed_form']}" + (say("explain_meant", lang, what=meant) if meant else ""))

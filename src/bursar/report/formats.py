@@ -43,30 +43,41 @@ def _formats(payload: Payload, lang: str, console: Console) -> None:
         limits = [_short(row[key]) for key in ("bias", "max", "min_normal", "min_subnormal", "eps")]
         table.add_row(row["name"], str(row["bits"]), fields, *limits, _short(row["finite"]))
     console.print(table)
-    blocks = _table(say("block_formats", lang), *[say(key, lang) for key in ("format", "bits_with_scale", "element", "block_size", "block_scale")])
+    blocks = _table(
+        say("block_formats", lang),
+        *[say(key, lang) for key in ("format", "bits_with_scale", "element", "block_size", "block_scale")],
+    )
     for row in payload["blocks"]:
-        size = " × ".join("–" if side is None else str(side) for side in row["block"])
-        blocks.add_row(row["name"], f"{row['bits']:.10g}", row["element"], size, row["scale"])
+        blocks.add_row(row["name"], f"{row['bits']:.10g}", row["element"], _size(row), row["scale"])
     console.print(blocks)
 
 
 def _format(payload: Payload, lang: str, console: Console) -> None:
-    if "finite" in payload:
-        limits = [f"{say(words, lang)} {number(payload[key])}" for key, words in (
-            ("max", "largest"), ("min_normal", "min_normal"), ("min_subnormal", "min_subnormal"), ("eps", "eps")
-        ) if payload[key] is not None]  # fmt: skip
-        console.print(Text.assemble((payload["name"], "bold"), f"  {payload['bits']} {say('bits', lang)}  ", ", ".join(limits)))
-        console.print(_picture(payload, lang))
-        console.print(f"{say('finite_values', lang)} {payload['finite']:,}")
+    if payload["kind"] == "block":
+        facts = {
+            "bits": f"{payload['bits']:.10g}",
+            "size": _size(payload),
+            "element": payload["element"],
+            "scale": payload["scale"],
+        }
+        console.print(Text.assemble((payload["name"], "bold"), "  ", say("block_line", lang, **facts)))
     else:
-        size = " × ".join("–" if side is None else str(side) for side in payload["block"])
-        console.print(Text.assemble(
-            (payload["name"], "bold"), f"  {say('bits_with_scale', lang)} {payload['bits']:.10g}, {say('element', lang)} ",
-            f"{payload['element']}, {say('block_size', lang)} {size}, {say('block_scale', lang)} {payload['scale']}",
-        ))  # fmt: skip
+        limits = [
+            f"{say(words, lang)} {number(payload[key])}"
+            for key, words in (("max", "largest"), ("min_normal", "min_normal"), ("min_subnormal", "min_subnormal"), ("eps", "eps"))
+            if payload[key] is not None
+        ]
+        bits = say("format_bits", lang, bits=payload["bits"])
+        console.print(Text.assemble((payload["name"], "bold"), f"  {bits}  ", ", ".join(limits)))
+        console.print(_picture(payload, lang))
+        console.print(say("finite_line", lang, count=f"{payload['finite']:,}"))
     if "decoded" in payload:
-        (_value if "fields" in payload else _block)(payload, lang, console)
-    console.print(f"{say('source', lang)}: {payload['source']}", style="dim", markup=False)
+        (_block if payload["kind"] == "block" else _value)(payload, lang, console)
+    console.print(say("format_source", lang, title=payload["source"]), style="dim", markup=False)
+
+
+def _size(payload: Payload) -> str:
+    return " × ".join("–" if side is None else str(side) for side in payload["block"])
 
 
 def _picture(payload: Payload, lang: str) -> Text:
@@ -88,26 +99,24 @@ def _columns(text: str) -> int:
 
 
 def _value(payload: Payload, lang: str, console: Console) -> None:
-    console.print(f"{payload['value']} → {payload['encoded']} = {number_exact(payload['decoded'])}", style="bold", markup=False)
-    console.print(f"{say('meaning', lang)}: {payload['formula']}", markup=False)
+    console.print(f"{payload['value']} → {payload['encoded']} = {payload['decoded']}", style="bold", markup=False)
+    console.print(say("meaning", lang, formula=payload["formula"]), markup=False)
     if payload["error"] is None:
         return
-    relative = "" if payload["relative_error"] is None else f" ({payload['relative_error']:.3g})"
-    console.print(f"{say('rounding_error', lang)}: {number(payload['error'])}{relative}", markup=False)
+    relative = payload["relative_error"]
+    share = "" if relative is None else say("relative_to_value", lang, relative=f"{relative:.3g}")
+    console.print(say("error_line", lang, error=number(payload["error"])) + share, markup=False)
     if payload["below"] != payload["above"]:
-        ends = {key: number_exact(payload[key]) for key in ("below", "above")}
+        ends = {"below": payload["below"], "above": payload["above"]}
         chance = say("chance_above", lang, chance=f"{payload['chance_above']:.4g}")
         console.print(say("neighbours", lang, **ends, rounding=payload["rounding"]) + chance, markup=False)
 
 
-def number_exact(value: float | str | None) -> str:
-    """A number to its last digit."""
-    return "–" if value is None else str(value)
-
-
 def _block(payload: Payload, lang: str, console: Console) -> None:
-    console.print(f"{say('block_scale', lang)}: {payload['block_scale']!r}", markup=False)
-    table = _table("", say("value", lang), say("encoded", lang), say("element", lang), say("decoded", lang), say("rounding_error", lang))
+    console.print(say("scale_line", lang, scale=payload["block_scale"]), markup=False)
+    table = _table(
+        "", say("value", lang), say("encoded", lang), say("element", lang), say("decoded", lang), say("rounding_error", lang)
+    )
     codes = payload["encoded"] or [""] * len(payload["values"])
     for value, code, element, decoded, error in zip(
         payload["values"], codes, payload["elements"], payload["decoded"], payload["error"], strict=True
@@ -127,10 +136,12 @@ def pictured(payload: Payload, lang: str) -> list[Panel]:
             marks.append(Box(place + offset, 0, 1, 1, cell.strip(), COLOURS[part["name"]] + "55"))
         marks.append(Note(place + (part["bits"] - 1) / 2, -1.1, f"{field(part['name'], lang)} {part['bits']}"))
         place += part["bits"]
-    named = payload["name"] if "value" not in payload else f"{payload['name']}: {payload['value']} → {payload['encoded']} = {payload['decoded']}"
+    named = payload["name"]
+    if "value" in payload:
+        named += f": {payload['value']} → {payload['encoded']} = {payload['decoded']}"
     if "formula" in payload:
-        marks.append(Note((place - 1) / 2, 1.2, payload["formula"]))
-    return [Panel(named, marks, axes=False, height=2.2)]
+        marks.append(Note((place - 1) / 2, -2, payload["formula"]))
+    return [Panel(named, marks, axes=False, height=2.4)]
 
 
 def table_pictured(payload: Payload, lang: str) -> list[Panel]:
@@ -147,4 +158,3 @@ def table_pictured(payload: Payload, lang: str) -> list[Panel]:
 
 
 DRAW = {"format": pictured, "formats": table_pictured}
-

@@ -127,6 +127,8 @@ def _elementwise(payload: Payload, lang: str, console: Console) -> None:
         table.add_row(row["operation"], Text(row["formula"]), *counts)
     console.print(table)
     console.print(say("matrix_priced", lang, special=payload["special_flops"]))
+    if "products" in payload:
+        console.print(say("matrix_for_product", lang, **payload["products"]))
 
 
 def _derivation(console: Console, heading: str, lines: Sequence[Payload]) -> None:
@@ -139,7 +141,8 @@ def _wrong(payload: Payload, lang: str, console: Console) -> None:
     if payload["wrong_orders"]:
         _bold(console, say("matrix_wrong_orders", lang))
         for row in payload["wrong_orders"]:
-            console.print(Text(f"{row['result']} ≠ {row['formula']}  ({_by(row['left'])})·({_by(row['right'])}): {row['reason']}"))
+            product = f"{row['result']} ≠ {row['formula']}  ({_by(row['left'])})·({_by(row['right'])})"
+            console.print(Text(say("matrix_pair", lang, name=product, text=row["reason"])))
 
 
 def _truth(value: bool, lang: str) -> str:
@@ -215,7 +218,9 @@ def _saved(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text.assemble((row["operation"], "bold"), f"  {row['forward']}"))
         console.print(Text("\n".join([f"    {line}" for line in row["backward"]])))
         for key in ("keeps", "drops"):
-            console.print(Text(f"    {say(f'matrix_{key}', lang)}: {', '.join(row[key]) or nothing}"))
+            console.print(
+                Text(f"    {say('matrix_pair', lang, name=say(f'matrix_{key}', lang), text=', '.join(row[key]) or nothing)}")
+            )
         console.print(Text(f"    {row['why']}"))
         console.print(Text(f"    {say('matrix_error', lang, error=row['finite_difference_error'])}", style="dim"))
     console.print(say("matrix_dropout_scale", lang, p=payload["dropout"], scale=payload["dropout_scale"]))

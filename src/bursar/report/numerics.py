@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console
 
 from bursar.report.formats import number
-from bursar.report.plot import BLUE, PALETTE, Dots, Line, Mark, Panel
+from bursar.report.plot import BLUE, GREY, PALETTE, Dots, Line, Mark, Note, Panel
 from bursar.report.tables import _table, screen
 from bursar.report.units import percent
 from bursar.report.words import say
@@ -27,7 +28,8 @@ def _sum(payload: Payload, lang: str, console: Console) -> None:
     facts = {"count": f"{payload['additions']:,}", "addend": number(payload["addend"]), "start": number(payload["start"])}
     title = say("sum_title", lang, **facts, exact=number(payload["exact"]))
     heads = ("format", "method", "sum", "rounding_error", "lost_additions", "last_change")
-    table = _table(title, *[say(key, lang) for key in heads])
+    console.print(title, style="bold", markup=False)
+    table = _table("", *[say(key, lang) for key in heads])
     for row in payload["rows"]:
         counts = [f"{row[key]:,}" for key in ("lost", "last_change")]
         table.add_row(row["format"], say(row["method"], lang), number(row["sum"]), f"{row['error']:+.3g}", *counts)
@@ -46,15 +48,22 @@ def _loss_scaling(payload: Payload, lang: str, console: Console) -> None:
         console.print(changes)
         if len(payload["changes"]) > SHOWN:
             console.print(f"… {len(payload['changes']) - SHOWN:,}")
-    facts = {"median": number(payload["median"]), "decades": number(payload["decades"]), "seed": payload["seed"]}
-    title = say("survival_title", lang, count=f"{payload['sampled']:,}", **facts)
+    title = _sampled(payload, lang)
     heads = ("loss_scale", "becomes_zero", "becomes_subnormal", "becomes_infinite")
-    table = _table(title, *[say(key, lang) for key in heads])
+    console.print(title, style="bold", markup=False)
+    table = _table("", *[say(key, lang) for key in heads])
     for row in payload["survival"]:
         table.add_row(f"{row['scale']:,.0f}", *[percent(row[key]) for key in ("zero", "subnormal", "overflow")])
     console.print(table)
     if "gradient" in payload:
-        console.print(say("tiny_gradient", lang, **{key: number(value) for key, value in payload["gradient"].items()}), markup=False)
+        console.print(
+            say("tiny_gradient", lang, **{key: number(value) for key, value in payload["gradient"].items()}), markup=False
+        )
+
+
+def _sampled(payload: Payload, lang: str) -> str:
+    facts = {"median": number(payload["median"]), "decades": number(payload["decades"]), "seed": payload["seed"]}
+    return say("survival_title", lang, count=f"{payload['sampled']:,}", **facts)
 
 
 def _matmul(payload: Payload, lang: str, console: Console) -> None:
@@ -62,7 +71,8 @@ def _matmul(payload: Payload, lang: str, console: Console) -> None:
     if payload["outliers"]:
         title += f", {say('outlier_channels', lang)}"
     heads = ("format", "shares_scale", "bits", "product_error", "left_error", "right_error")
-    table = _table(title, *[say(key, lang) for key in heads])
+    console.print(title, style="bold", markup=False)
+    table = _table("", *[say(key, lang) for key in heads])
     for group in ("rows", "standards"):
         for row in payload[group]:
             block = say("no_scale", lang) if row["block"] is None else f"{row['block']:,}"
@@ -115,25 +125,21 @@ def _scale_picture(payload: Payload, lang: str) -> list[Panel]:
     ]
     return [
         Panel(say("loss_scale", lang), [dynamics], say("scaler_step", lang), say("loss_scale", lang), y_log=True),
-        Panel(say("loss_scale", lang), marks, say("loss_scale", lang), "", x_log=True),
+        Panel(_sampled(payload, lang), marks, say("loss_scale", lang), x_log=True),
     ]
 
 
 def _line_picture(payload: Payload, lang: str) -> list[Panel]:
-    """Values on the number line, and their spacing in every binade."""
+    """Every value at the height of its distance to the next, or the spacing in every binade."""
     low, high = payload["within"]
     title = say("line_title", lang, name=payload["name"], low=number(low), high=number(high))
-    panels = []
     if payload["values"]:
-        panels.append(Panel(title, [Dots(payload["values"], [0.0] * len(payload["values"]))], say("value", lang), height=1.8))
-    x: list[float] = []
-    y: list[float] = []
-    for row in reversed(payload["binades"]):
-        x += [row["low"], row["high"]]
-        y += [row["spacing"], row["spacing"]]
-    if x:
-        panels.append(Panel(title, [Line(x, y, payload["name"], BLUE)], say("value", lang), say("spacing", lang), y_log=True))
-    return panels
+        steps = [b - a for a, b in pairwise(payload["values"])]
+        mark: Mark = Dots(payload["values"][:-1], steps)
+    else:
+        ends = [(row["low"], row["high"], row["spacing"]) for row in reversed(payload["binades"])]
+        mark = Line([x for low, high, _ in ends for x in (low, high)], [y for *_, y in ends for _ in (0, 1)], colour=BLUE)
+    return [Panel(title, [mark], say("value", lang), say("spacing", lang), y_log=True)]
 
 
 def _product_picture(payload: Payload, lang: str) -> list[Panel]:
@@ -145,7 +151,11 @@ def _product_picture(payload: Payload, lang: str) -> list[Panel]:
         Line([row["bits"] for row in rows], [row["product"] for row in rows], name, colour)
         for (name, rows), colour in zip(((n, r) for n, r in by_format.items() if len(r) > 1), PALETTE * 2, strict=False)
     ]
-    marks += [Dots([row["bits"]], [row["product"]], row["format"], "#000000") for row in payload["standards"]]
+    for row in payload["standards"]:
+        marks += [
+            Dots([row["bits"]], [row["product"]], colour=GREY),
+            Note(row["bits"] + 0.05, row["product"], row["format"], align="left"),
+        ]
     title = say("product_title", lang, size=payload["size"], seed=payload["seed"])
     return [Panel(title, marks, say("bits_with_scale", lang), say("rounding_error", lang), y_log=True)]
 

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from bursar.report.plot import GREY, PALETTE, Arrow, Box, Line, Mark, Panel
+from bursar.report.plot import GREY, PALETTE, SKY, Arrow, Box, Line, Mark, Panel
 from bursar.report.tables import _table, screen
 from bursar.report.words import say
 
 Payload = dict[str, Any]
-COLUMN, ROW, WIDE, HIGH = 5.2, 1.6, 3.6, 0.9  # of the lineage's grid and its boxes
+COLUMN, ROW, WIDE, HIGH = 7.0, 1.7, 5.6, 1.3  # of the lineage's grid and its boxes
 SHOWN = 40  # steps that a table lists
 
 
@@ -42,15 +42,14 @@ def _step(payload: Payload, lang: str, console: Console) -> None:
     if len(payload["steps"]) > 1:
         largest = payload["largest"]
         console.print(say("largest_step", lang, over_lr=numbers(largest["over_lr"]), t=largest["t"]), markup=False)
-    console.print(f"{say('source', lang)}: {payload['source']}", style="dim", markup=False)
+    console.print(say("format_source", lang, title=payload["source"]), style="dim", markup=False)
 
 
 def _accumulate(payload: Payload, lang: str, console: Console) -> None:
     samples = ", ".join(map(str, payload["counts"]))
-    table = _table(
-        say("accumulate_title", lang, count=payload["micro_batches"], samples=samples), "", say("gradient_column", lang),
-        say("relative_error", lang),
-    )  # fmt: skip
+    title = say("accumulate_title", lang, count=payload["micro_batches"], samples=samples)
+    console.print(title, style="bold", markup=False)
+    table = _table("", "", say("gradient_column", lang), say("relative_error", lang))
     for key in ("summed", "divided", "weighted"):
         table.add_row(say(key, lang), numbers(payload[key]), f"{payload['relative_error'][key]:.3g}")
     if payload["measured"]:
@@ -62,7 +61,8 @@ def _accumulate(payload: Payload, lang: str, console: Console) -> None:
 def _race(payload: Payload, lang: str, console: Console) -> None:
     facts = {key: numbers(payload[key]) for key in ("noise", "seed", "steps")}
     title = say("race_title", lang, problem=payload["problem"], start=numbers(payload["start_loss"]), **facts)
-    table = _table(title, *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to")])
+    console.print(title, style="bold", markup=False)
+    table = _table("", *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to")])
     for row in payload["runs"]:
         final = row["final"] if isinstance(row["final"], str) else f"{row['final']:.3e}"
         table.add_row(row["name"], f"{row['lr']:.3g}", final, str(row["steps_to_thousandth"] or "–"))
@@ -89,7 +89,9 @@ PRINT: Mapping[str, Callable[[Payload, str, Console], None]] = {
 def _race_picture(payload: Payload, lang: str) -> list[Panel]:
     """Loss over steps."""
     marks: list[Mark] = [
-        Line([t for t, _ in row["curve"]], [max(loss, 1e-30) for _, loss in row["curve"]], f"{row['name']} ({row['lr']:.3g})", colour)
+        Line(
+            [t for t, _ in row["curve"]], [max(loss, 1e-30) for _, loss in row["curve"]], f"{row['name']} ({row['lr']:.3g})", colour
+        )
         for row, colour in zip(payload["runs"], PALETTE * 3, strict=False)
     ]
     return [Panel(payload["problem"], marks, say("optimizer_step", lang), say("final_loss", lang), y_log=True)]
@@ -103,23 +105,37 @@ def _step_picture(payload: Payload, lang: str) -> list[Panel]:
 
 
 def _lineage_picture(payload: Payload, lang: str) -> list[Panel]:
-    """Every optimizer right of those that it continues."""
-    columns: dict[int, list[str]] = {}
-    for row in payload["optimizers"]:
-        columns.setdefault(row["generation"], []).append(row["name"])
-    places = {
-        name: (generation * COLUMN, -ROW * (index - (len(names) - 1) / 2))
-        for generation, names in columns.items()
-        for index, name in enumerate(names)
-    }
+    """Every optimizer right of those that it continues, in the rows of the tree of main parents."""
+    heights = _heights(payload["optimizers"])
+    places = {row["name"]: (row["generation"] * COLUMN, -ROW * heights[row["name"]]) for row in payload["optimizers"]}
     marks: list[Mark] = []
     for row in payload["optimizers"]:
         x, y = places[row["name"]]
         marks.append(Box(x, y, WIDE, HIGH, f"{row['name']}\n{row['year']}"))
-        marks += [
-            Arrow((places[parent][0] + WIDE / 2, places[parent][1]), (x - WIDE / 2, y), colour=GREY) for parent in row["parents"]
-        ]
-    return [Panel(say("lineage_title", lang), marks, axes=False, height=0.62 * max(map(len, columns.values())) + 1)]
+        for parent, colour in zip(row["parents"], (GREY, SKY), strict=False):
+            marks.append(Arrow((places[parent][0] + WIDE / 2, places[parent][1]), (x - WIDE / 2, y), colour=colour))
+    return [Panel(say("lineage_title", lang), marks, axes=False, height=0.42 * max(heights.values()) + 1)]
+
+
+def _heights(rows: list[Payload]) -> dict[str, float]:
+    """The row of each: leaves of the tree one below the other, others in the middle of their children."""
+    children = {row["name"]: [one["name"] for one in rows if one["parents"][:1] == [row["name"]]] for row in rows}
+    heights: dict[str, float] = {}
+
+    def place(name: str, free: float) -> float:
+        """The first row that is free below it."""
+        start = free
+        for child in children[name]:
+            free = place(child, free)
+        below = [heights[child] for child in children[name]]
+        heights[name] = (below[0] + below[-1]) / 2 if below else start
+        return max(free, start + 1)
+
+    free = 0.0
+    for row in rows:
+        if not row["parents"]:
+            free = place(row["name"], free)
+    return heights
 
 
 DRAW = {"race": _race_picture, "step": _step_picture, "lineage": _lineage_picture}

@@ -7,6 +7,7 @@ g = Σ nᵢgᵢ / Σ nᵢ. Adding them up without division gives n times as much
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -41,4 +42,4 @@ def least_squares(counts: Sequence[int], seed: int = 0) -> tuple[list[Array], Ar
     x, y = draw.standard_normal((sum(counts), FEATURES)), draw.standard_normal(sum(counts)) + 1.0
     slopes = -x * y[:, None]
     edges = np.cumsum([0, *counts])
-    return [slopes[a:b].mean(axis=0) for a, b in zip(edges[:-1], edges[1:], strict=True)], slopes.mean(axis=0)
+    return [slopes[a:b].mean(axis=0) for a, b in pairwise(edges)], slopes.mean(axis=0)

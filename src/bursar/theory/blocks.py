@@ -54,7 +54,7 @@ class Blocks:
     def parts(self, x: Array) -> Parts:
         """A matrix (rows, columns) as the elements that the format keeps, less their zero point, and the scale of each."""
         if self.rule == TWO_LEVELS:
-            whole = float(np.max(np.abs(x))) / (float(self.element.max) * float(self.scale.max)) or 1.0
+            whole = float(np.float32(np.max(np.abs(x)) / float(self.element.max * self.scale.max))) or 1.0
             elements, scales = self._in_blocks(x / whole)
             return Parts(elements, scales * whole)
         return self._in_blocks(x)

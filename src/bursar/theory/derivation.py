@@ -124,5 +124,5 @@ def mlp_equations(*, mean: bool) -> tuple[Line, ...]:
             "R/F = 2 − M_0·M_1/Σ M_(i−1)·M_i",
             r"\frac{R}{F} = 2 - \frac{M_0M_1}{\sum_i M_{i-1}M_i}",
         ),
-        Line("mlp_deep", "N layers M → M and one M → C: R/F = 2 − 1/(N + C/M)", r"\frac{R}{F} = 2 - \frac{1}{N + C/M}"),
+        Line("mlp_deep", "R/F = 2 − 1/(N + C/M)", r"\frac{R}{F} = 2 - \frac{1}{N + C/M}"),
     )

@@ -55,6 +55,9 @@ OPERATIONS: Mapping[str, Elementwise] = MappingProxyType({
     )
 })  # fmt: skip
 
+# what products take for an entry of their result, as text: their own rooms count them
+PRODUCTS: Mapping[str, str] = MappingProxyType({"product": "2·inner", "convolution": "2·(channels/groups)·Πkernel"})
+
 
 def named(name: str) -> Elementwise:
     """An operation by name."""

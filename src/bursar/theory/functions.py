@@ -53,7 +53,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType({
     function.name: function
     for function in (
         Function("identity", lambda x: x, lambda y: y * 0 + 1, "y", "x", "1"),
-        Function("relu", lambda x: np.maximum(x, 0), lambda y: np.where(y > 0, 1, 0), "y", "max(x, 0)", "1 if y > 0 else 0"),
+        Function("relu", lambda x: np.maximum(x, 0), lambda y: np.where(y > 0, 1, 0), "y", "max(x, 0)", "[y > 0]"),
         Function("tanh", np.tanh, lambda y: 1 - y * y, "y", "tanh(x)", "1 − y²"),
         Function("sigmoid", sigmoid, lambda y: y * (1 - y), "y", "1/(1 + exp(−x))", "y·(1 − y)"),
         Function("gelu", lambda x: x * _normal(x)[0], _gelu_derivative, "x", "x·Φ(x)", "Φ(x) + x·φ(x)"),

@@ -7,7 +7,7 @@ after `interval` steps without one in a row it is multiplied by `growth`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -63,32 +63,35 @@ def events(text: str) -> tuple[str, ...]:
 
 def replay(happened: Iterable[str], rule: Scaler) -> Iterator[Scaled]:
     """The scale from step to step."""
-    return _steps((lambda _, event=event: event == OVERFLOW for event in happened), rule)
+    scale, streak = rule.scale, 0
+    for event in happened:
+        step, streak = _step(event == OVERFLOW, scale, streak, rule)
+        yield step
+        scale = step.after
 
 
 def simulate(largest: Iterable[float], found: Float, rule: Scaler) -> Iterator[Scaled]:
     """The same where a step overflows if its largest gradient times the scale is beyond the format's largest number."""
     limit = float(found.max)
-    return _steps((lambda scale, gradient=gradient: gradient * scale > limit for gradient in largest), rule)
-
-
-def _steps(overflows: Iterable[Callable[[float], bool]], rule: Scaler) -> Iterator[Scaled]:
     scale, streak = rule.scale, 0
-    for too_large in overflows:
-        if too_large(scale):
-            after, streak = scale * rule.backoff, 0
-            yield Scaled(OVERFLOW, scale, False, after)
-        else:
-            streak += 1
-            grown = streak == rule.interval
-            after, streak = (scale * rule.growth, 0) if grown else (scale, streak)
-            yield Scaled(GOOD, scale, True, after)
-        scale = after
+    for gradient in largest:
+        step, streak = _step(gradient * scale > limit, scale, streak, rule)
+        yield step
+        scale = step.after
+
+
+def _step(overflowed: bool, scale: float, streak: int, rule: Scaler) -> tuple[Scaled, int]:
+    """A step, and the good steps in a row after it."""
+    if overflowed:
+        return Scaled(OVERFLOW, scale, False, scale * rule.backoff), 0
+    if streak + 1 == rule.interval:
+        return Scaled(GOOD, scale, True, scale * rule.growth), 0
+    return Scaled(GOOD, scale, True, scale), streak + 1
 
 
 def largest_of(count: int, median: float, decades: float, steps: int, seed: int = 0) -> list[float]:
-    """The largest of `count` log-normal gradients in each of some steps: Φ⁻¹(U^(1/count)) standard deviations of `decades` (powers of
-    ten) above the median."""
+    """The largest of `count` log-normal gradients in each of some steps: Φ⁻¹(U^(1/count)) standard deviations, each of `decades`
+    powers of ten, above the median."""
     draw, normal = np.random.default_rng(seed), NormalDist()
     chances = (1 - draw.random(steps)) ** (1 / count)
     return [median * 10.0 ** (decades * normal.inv_cdf(min(float(chance), 1 - 1e-16))) for chance in chances]

@@ -13,7 +13,7 @@ MOST = 64
 
 
 class Binade(NamedTuple):
-    """The numbers from `low` to below `high`, a power of two (subnormal numbers from zero), their distance and how many they are."""
+    """The numbers from `low`, a power of two (subnormal ones from zero), to below `high`: their distance and how many they are."""
 
     low: float
     high: float

@@ -217,7 +217,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType({
             _cross_entropy, _cross_entropy_backward, {"labels": _draw(4, 5, 1)},
         ),
         Operation(
-            "embedding", "y = table[ids]", ("dL/dtable[id] = Σ G over the places of id",), {"table": (7, 4)},
+            "embedding", "y = table[ids]", ("dL/dtable[i] = Σ_{t: ids[t] = i} G[t]",), {"table": (7, 4)},
             lambda t: {**t, "y": t["table"][t["ids"]]}, _embedding_backward, {"ids": _draw(7, 5)},
         ),
     )

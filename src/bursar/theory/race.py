@@ -52,7 +52,9 @@ def trace(chosen: Rule, theta: Array, gradients: Sequence[Array], settings: Mapp
         yield Traced(t, gradient, theta, change, after.trace), state
 
 
-def race(names: Sequence[str], problem: Problem, steps: int, *, noise: float = 0.0, seed: int = 0, lrs: Sequence[float] = GRID) -> list[Run]:
+def race(
+    names: Sequence[str], problem: Problem, steps: int, *, noise: float = 0.0, seed: int = 0, lrs: Sequence[float] = GRID
+) -> list[Run]:
     """Every optimizer on a problem, the best at the end first. `noise` is the standard deviation of what is added to gradients."""
     runs = [min([run(name, problem, steps, lr, noise, seed) for lr in lrs], key=lambda one: one.final) for name in names]
     return sorted(runs, key=lambda one: one.final)

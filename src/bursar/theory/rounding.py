@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -90,11 +90,10 @@ def _whole(x: Array, mode: str, draw: np.random.Generator | None) -> Array:
     if mode == STOCHASTIC:
         found: Array = np.floor(x + (draw or np.random.default_rng(0)).random(x.shape))
         return found
-    whole: Array = _MODES[mode](x)
-    return whole
+    return _MODES[mode](x)
 
 
-_MODES = {
+_MODES: Mapping[str, Callable[[Array], Array]] = {
     "nearest-even": np.rint,
     "nearest-away": lambda x: np.trunc(x) + np.copysign(np.abs(x - np.trunc(x)) >= 0.5, x),
     "toward-zero": np.trunc,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bursar.report.words import budget, check, explain, explain_reasons, formats, jobs, matrix, measure, optimizers, scaling
+from bursar.report.words import budget, check, explain, explain_reasons, formats, init, init_lint, jobs, matrix, measure, optimizers, scaling
 from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
@@ -18,6 +18,8 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     explain_reasons.WORDS,
     formats.WORDS,
     optimizers.WORDS,
+    init.WORDS,
+    init_lint.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

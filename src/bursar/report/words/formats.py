@@ -29,10 +29,24 @@ WORDS: Mapping[str, Words] = {
     "encoded": Words("encoded", "编码"),
     "decoded": Words("decoded", "解码"),
     "rounding_error": Words("error", "误差"),
-    "meaning": Words("meaning", "含义"),
+    "meaning": Words("meaning: {formula}", "含义：{formula}"),
+    "format_bits": Words("{bits} bits", "{bits} 位"),
+    "format_source": Words("source: {title}", "来源：{title}"),
+    "error_line": Words("error: {error}", "误差：{error}"),
+    "relative_to_value": Words(" ({relative} of the value)", "（为该值的 {relative}）"),
+    "finite_line": Words("finite values: {count}", "有限值个数：{count}"),
+    "scale_line": Words("scale of the block: {scale}", "该块的缩放因子：{scale}"),
+    "block_line": Words(
+        "{bits} bits with the scale; elements {element}, {size} of them share a scale in {scale}",
+        "含缩放因子为 {bits} 位；元素为 {element}，每 {size} 个共享一个 {scale} 缩放因子",
+    ),
     "neighbours": Words("between {below} and {above}, rounding {rounding}", "位于 {below} 与 {above} 之间，舍入方式 {rounding}"),
-    "chance_above": Words("; stochastic rounding takes the upper one with probability {chance}", "；随机舍入取上邻值的概率为 {chance}"),
-    "sum_title": Words("{count} additions of {addend} to {start}; exact {exact}", "从 {start} 起将 {addend} 累加 {count} 次；精确值 {exact}"),
+    "chance_above": Words(
+        "; stochastic rounding takes the upper one with probability {chance}", "；随机舍入取上邻值的概率为 {chance}"
+    ),
+    "sum_title": Words(
+        "{count} additions of {addend} to {start}; exact {exact}", "从 {start} 起将 {addend} 累加 {count} 次；精确值 {exact}"
+    ),
     "method": Words("method", "方法"),
     "plain": Words("rounded to nearest", "就近舍入"),
     "stochastic": Words("stochastic rounding", "随机舍入"),

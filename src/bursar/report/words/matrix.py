@@ -56,6 +56,13 @@ WORDS: Mapping[str, Words] = {
         "此处每次 exp、tanh、erf 或开方计为 {special} FLOP（--special）；一行有 n 个元素。",
     ),
     "matrix_elementwise": Words("{operation} on ({shape}): {flops} FLOP", "{operation}，张量 ({shape})：{flops} FLOP"),
+    "matrix_for_product": Words(
+        "Beside them, for every entry of a result: a product takes {product}, a convolution {convolution}.",
+        "相比之下，结果的每个元素：矩阵乘积需 {product}，卷积需 {convolution}。",
+    ),
+    "matrix_per_element_chart": Words(
+        "FLOP per element, exp, tanh, erf as {special}", "每元素 FLOP，exp、tanh、erf 各计 {special}"
+    ),
     # gradients
     "matrix_what": Words("what", "对象"),
     "matrix_as": Words("product", "乘积"),
@@ -131,7 +138,9 @@ WORDS: Mapping[str, Words] = {
         "Two products for each forward one, but no gradient of the network's input.",
         "每个前向乘积对应两个反向乘积，只是网络输入不需要梯度。",
     ),
-    "matrix_mlp_deep": Words("It goes to 2 with depth.", "层数越多越接近 2。"),
+    "matrix_mlp_deep": Words(
+        "With N layers M → M and one M → C it goes to 2 with depth.", "N 层 M → M 再加一层 M → C 时，层数越多越接近 2。"
+    ),
     "matrix_not_needed": Words("only if something before it is trained", "仅当其前还有可训练部分时才需要"),
     "matrix_counts": Words(
         "forward {forward} FLOP; backward {backward} FLOP = {ratio} = {value:.6f} times; with the gradient of the input "
@@ -147,6 +156,7 @@ WORDS: Mapping[str, Words] = {
     # what backward keeps
     "matrix_keeps": Words("keeps", "保留"),
     "matrix_drops": Words("does not need", "不需要"),
+    "matrix_pair": Words("{name}: {text}", "{name}：{text}"),
     "matrix_nothing": Words("nothing", "无"),
     "matrix_dropout_scale": Words(
         "dropout of {p:g} scales what it keeps by 1/(1 − p) = {scale:.6f}",

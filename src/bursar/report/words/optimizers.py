@@ -24,8 +24,8 @@ WORDS: Mapping[str, Words] = {
     "whole_batch": Words("the whole batch at once", "整批一次计算"),
     "relative_error": Words("relative error", "相对误差"),
     "accumulate_lesson": Words(
-        "The gradient of a mean loss is the mean over all samples (or tokens). Summing gives n times as much; dividing by the number "
-        "of micro-batches is right only where all are as large.",
+        "The gradient of a mean loss is the mean over all samples (or tokens). Summing gives n times as much; dividing by the "
+        "number of micro-batches is right only where all are as large.",
         "平均损失的梯度是对全部样本（或词元）的平均。只求和会放大 n 倍；只有各微批量大小相同时，除以其个数才正确。",
     ),
     "race_title": Words(

@@ -15,7 +15,7 @@ import numpy as np
 
 from bursar.errors import UnknownNameError
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+Array: TypeAlias = Any  # of float64
 Function: TypeAlias = Callable[[Array], Array]
 
 REACH = 12.0  # beyond 12 sigmas lie 4e-33 of a normal distribution
@@ -147,23 +147,6 @@ def moments(of: Activation, q: float) -> Moments:
     return Moments(expected(of.value, q), expected(lambda z: of.value(z) ** 2, q), expected(lambda z: of.slope(z) ** 2, q))
 
 
-# torch.nn.init.calculate_gain; what it lacks is computed
-CUSTOMARY: Mapping[str, Callable[[float], float]] = {
-    "linear": lambda slope: 1.0,
-    "sigmoid": lambda slope: 1.0,
-    "tanh": lambda slope: 5 / 3,
-    "relu": lambda slope: math.sqrt(2),
-    "leaky_relu": lambda slope: math.sqrt(2 / (1 + slope**2)),
-    "selu": lambda slope: 3 / 4,
-}
-
-
-def exact_gain(of: Activation) -> float:
-    """1/√E φ(z)² for z ~ N(0, 1): with gain²/fan_in the next layer's sums have the variance 1 again."""
-    return 1 / math.sqrt(expected(lambda z: of.value(z) ** 2, 1.0))
-
-
-def gain(name: str, slope: float | None = None) -> float:
-    """The customary gain of an activation, which torch.nn.init.calculate_gain gives, or where it gives none the exact one."""
-    found = activation(name, slope)
-    return CUSTOMARY[name](0.01 if slope is None else slope) if name in CUSTOMARY else exact_gain(found)
+def exact_gain_squared(of: Activation) -> float:
+    """1/E φ(z)² for z ~ N(0, 1): with gain²/fan_in the next layer's sums have the variance 1 again."""
+    return 1 / expected(lambda z: of.value(z) ** 2, 1.0)

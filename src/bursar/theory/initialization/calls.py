@@ -206,7 +206,8 @@ class _Reader:
 
     def arithmetic(self, node: ast.expr) -> float | None:
         if isinstance(node, ast.Constant):
-            return float(node.value) if type(node.value) in (int, float) else None
+            value = node.value
+            return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             inner = self.arithmetic(node.operand)
             return None if inner is None else -inner if isinstance(node.op, ast.USub) else inner

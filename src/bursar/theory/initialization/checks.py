@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
-from bursar.theory.initialization.activations import gain
-from bursar.theory.initialization.drawn import Case, as_torch_counts, cut, gain_of, kaiming_gain
+from bursar.theory.initialization.drawn import Case, as_torch_counts, cut, kaiming_gain_squared
+from bursar.theory.initialization.gains import SLOPE, exact_gain_squared, gain
 from bursar.theory.initialization.truncation import kept
 
 FAR = 6.0  # sigmas beyond which a bound cuts off 2e-9 of the weights
@@ -15,7 +16,8 @@ SAME = 0.01  # relative difference of what are taken for the same number
 FACTOR = 2.0  # of a layer's variance, beyond which a call is off
 HALVING = ("relu", "leaky_relu", "gelu", "gelu_tanh", "silu", "mish", "elu", "relu2", "softplus")
 
-Found = tuple[Mapping[str, float | int | str], str] | None
+Numbers: TypeAlias = Mapping[str, Any]  # of the words that are said of a finding
+Found: TypeAlias = tuple[Numbers, str] | None
 
 # ── the calls that are right ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,7 +169,7 @@ def _embedding(case: Case) -> Found:
 def _xavier_with_relu(case: Case) -> Found:
     if case.draw.kind != "xavier" or case.nonlinearity not in HALVING or not _near(case.draw.number("gain"), 1.0):
         return None
-    left = 1 / gain_of(case.nonlinearity, case.slope) ** 2
+    left = 1 / exact_gain_squared(case.nonlinearity, case.slope)
     numbers = {"nonlinearity": case.nonlinearity, "kept": left, "after_ten": left**10}
     return numbers, _gain_call(case)
 
@@ -175,7 +177,7 @@ def _xavier_with_relu(case: Case) -> Found:
 def _gain_call(case: Case) -> str:
     """kaiming_ where torch has the activation's gain, else xavier_ with it."""
     if case.nonlinearity in ("relu", "leaky_relu"):
-        slope = "" if case.nonlinearity == "relu" else f", a={case.slope if case.slope is not None else 0.01:g}"
+        slope = "" if case.nonlinearity == "relu" else f", a={case.slope if case.slope is not None else SLOPE:g}"
         return f"kaiming_uniform_(w{slope}, nonlinearity='{case.nonlinearity}')"
     return f"xavier_uniform_(w, gain={gain(case.nonlinearity, case.slope):.6g})"
 
@@ -185,7 +187,7 @@ def _wrong_gain(case: Case) -> Found:
     if case.draw.kind not in ("xavier", "orthogonal") or _xavier_with_relu(case):
         return None
     used, customary = case.draw.number("gain"), gain(case.nonlinearity, case.slope)
-    exact = gain_of(case.nonlinearity, case.slope)
+    exact = math.sqrt(exact_gain_squared(case.nonlinearity, case.slope))
     if _near(used, customary) or _near(used, exact):
         return None
     name = "orthogonal_" if case.draw.kind == "orthogonal" else "xavier_uniform_"
@@ -197,7 +199,8 @@ def _kaiming_mismatch(case: Case) -> Found:
     """The gain of another activation than the one that is there; without `nonlinearity` it is that of a ReLU."""
     if case.draw.kind != "kaiming" or _root_five(case):
         return None
-    used, exact = kaiming_gain(case.draw), gain_of(case.nonlinearity, case.slope)
+    used = math.sqrt(kaiming_gain_squared(case.draw))
+    exact = math.sqrt(exact_gain_squared(case.nonlinearity, case.slope))
     if _near(used, gain(case.nonlinearity, case.slope)) or _near(used, exact):
         return None
     said = str(case.draw.arguments["nonlinearity"])
@@ -281,7 +284,7 @@ def _groups(case: Case) -> Found:
     right = (
         2 / (case.found.fan_in + case.found.fan_out)
         if case.draw.kind == "xavier"
-        else kaiming_gain(case.draw) ** 2 / case.found.fan_out
+        else kaiming_gain_squared(case.draw) / case.found.fan_out
     )
     return {"groups": case.groups, "counted": counted.fan_out, "true": case.found.fan_out}, _normal_call(case, right)
 
@@ -291,7 +294,12 @@ def _xavier_unequal(case: Case) -> Found:
     if case.draw.kind != "xavier" or case.drawn is None or FACTOR * case.drawn.variance >= case.wanted:
         return None
     fan_in, fan_out = case.found
-    numbers = {"fan_in": fan_in, "fan_out": fan_out, "forward": fan_in * case.drawn.variance, "backward": fan_out * case.drawn.variance}
+    numbers = {
+        "fan_in": fan_in,
+        "fan_out": fan_out,
+        "forward": fan_in * case.drawn.variance,
+        "backward": fan_out * case.drawn.variance,
+    }
     return numbers, _normal_call(case, case.wanted)
 
 

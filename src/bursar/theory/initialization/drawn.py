@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from bursar.theory.initialization.activations import activation, exact_gain, gain
 from bursar.theory.initialization.calls import Draw
 from bursar.theory.initialization.fans import Fans, torch_fans
+from bursar.theory.initialization.gains import exact_gain_squared, gain_squared
 from bursar.theory.initialization.truncation import truncated
 
 
@@ -34,7 +34,7 @@ class Case(NamedTuple):
     @property
     def wanted(self) -> float:
         """The variance that keeps the second moment; of a projection into the residual stream, over its 2L branches."""
-        rule = gain_of(self.nonlinearity, self.slope) ** 2 / self.found.fan_in
+        rule = exact_gain_squared(self.nonlinearity, self.slope) / float(self.found.fan_in)
         return rule / (2 * self.depth) if self.branch and self.depth else rule
 
     @property
@@ -44,11 +44,6 @@ class Case(NamedTuple):
     def sigma(self) -> float:
         """Standard deviation of a normal that the call names, with the factor on it."""
         return self.draw.number("std") * (self.draw.scale if self.draw.scale is not None else math.nan)
-
-
-def gain_of(name: str, slope: float | None) -> float:
-    """1/√E φ(z)² of an activation."""
-    return exact_gain(activation(name, slope))
 
 
 def distribution(case: Case) -> Distribution | None:
@@ -77,12 +72,12 @@ def _kaiming(case: Case) -> Distribution | None:
     if counted is None:
         return None
     fan = counted.fan_out if case.draw.arguments["mode"] == "fan_out" else counted.fan_in
-    return Distribution(0.0, kaiming_gain(case.draw) ** 2 / fan)
+    return Distribution(0.0, kaiming_gain_squared(case.draw) / fan)
 
 
-def kaiming_gain(draw: Draw) -> float:
-    """calculate_gain(nonlinearity, a): a counts for leaky_relu alone."""
-    return gain(str(draw.arguments["nonlinearity"]), draw.number("a"))
+def kaiming_gain_squared(draw: Draw) -> float:
+    """calculate_gain(nonlinearity, a)²: a counts for leaky_relu alone."""
+    return gain_squared(str(draw.arguments["nonlinearity"]), draw.number("a"))
 
 
 def _orthogonal(case: Case) -> Distribution | None:

@@ -44,7 +44,8 @@ class Jet(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """A layer at the limit's q, and what q does around it; integrals over y ~ N(0, q) with x = φ(y) and d = φ′(y)."""
+    """A layer at the limit's q, and what q does around it; integrals over y ~ N(0, q) with x = φ(y) and d = φ′(y): E x, E x², E d²
+    as functions of q, then E x⁴, E x²d², E xdy and E y²d²."""
 
     fan_in: int
     units: int
@@ -55,11 +56,19 @@ class Sums(NamedTuple):
     x: Jet
     xx: Jet
     dd: Jet
-    x_square_variance: float
-    together: float
+    fourth: float
+    both: float
     along: float
     yydd: float
-    ddxx: float
+
+    @property
+    def x_square_variance(self) -> float:
+        return self.fourth - self.xx.value**2
+
+    @property
+    def together(self) -> float:
+        """Covariance of x² and d²."""
+        return self.both - self.xx.value * self.dd.value
 
 
 def expectation(values: Array, q: float) -> Jet:
@@ -75,12 +84,9 @@ def _sums(of: Network, fan_in: int, units: int, weight: float, q: float, shift: 
     z, weights = quadrature()
     y = np.sqrt(q) * z
     x, d = of.activation.value(y), of.activation.slope(y)
-    mean = lambda values: float(weights @ values)  # noqa: E731
-    xx, dd = expectation(x**2, q), expectation(d**2, q)
-    return Sums(
-        fan_in, units, weight, q, shift, spread, expectation(x, q), xx, dd, mean(x**4) - xx.value**2,
-        mean(x**2 * d**2) - xx.value * dd.value, mean(y * x * d), mean(y**2 * d**2), mean(d**2 * x**2),
-    )  # fmt: skip
+    fourth, both, along, yydd = (np.array([x**4, (x * d) ** 2, x * d * y, (y * d) ** 2]) @ weights).tolist()
+    of_x, xx, dd = [expectation(values, q) for values in (x, x**2, d**2)]
+    return Sums(fan_in, units, weight, q, shift, spread, of_x, xx, dd, fourth, both, along, yydd)
 
 
 def _forward(of: Network, moment: float) -> list[Sums]:
@@ -122,7 +128,7 @@ def _back(here: Sums, above: Sums, of_above: Back) -> Back:
     square = here.dd.scaled(n * weight).times(of_above.square.after(here.xx.scaled(weight * n)))
     varies = n * here.dd.value * of_above.square.second / 2 * weight**2 * n * here.x_square_variance
     together = of_above.square.first * weight * n * here.together
-    known = n * here.ddxx * (of_above.along / length**2 - weight * of_above.square.value / length)
+    known = n * here.both * (of_above.along / length**2 - weight * of_above.square.value / length)
     along = (n * here.along / length) ** 2 * (of_above.along - weight * of_above.square.value * length)
     return Back(
         square,

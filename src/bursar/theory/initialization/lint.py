@@ -6,13 +6,13 @@ leaves of a second moment of 1. How torch counts fans is followed, right or wron
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from bursar.errors import PlanError
 from bursar.theory.initialization.activations import activation
 from bursar.theory.initialization.calls import read
-from bursar.theory.initialization.checks import CHECKS, EXPLAIN_SCALE, SYMPTOMS
+from bursar.theory.initialization.checks import CHECKS, EXPLAIN_SCALE, SYMPTOMS, Numbers
 from bursar.theory.initialization.drawn import Case, distribution
 from bursar.theory.initialization.fans import Fans, fans
 
@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     """What is wrong: its kind, which words are said of, the numbers in them, and the right call."""
 
     kind: str
-    numbers: Mapping[str, float | int | str]
+    numbers: Numbers
     right: str
 
 

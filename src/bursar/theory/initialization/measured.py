@@ -103,7 +103,7 @@ def _network(of: Network, draws: str, inputs: int, draw: np.random.Generator) ->
 
 
 def _square(values: Array) -> float:
-    return float(np.vdot(values, values)) / values.size
+    return float(np.vdot(values, values)) / int(values.size)
 
 
 def _chain(of: Network, weights: list[Array], x: Array, g: Array) -> Array:

@@ -9,6 +9,7 @@ from bursar.errors import PlanError
 if TYPE_CHECKING:
     from bursar.theory.initialization.activations import Activation
 
+SMALLEST, LARGEST = 1e-140, 1e140
 RESIDUALS = ("none", "plain", "norm")
 
 
@@ -45,9 +46,23 @@ class Layer(NamedTuple):
 
 
 def network(
-    sizes: tuple[int, ...], variances: tuple[float, ...], activation: Activation, residual: str, out: tuple[float, ...]
+    sizes: tuple[int, ...],
+    variances: tuple[float, ...],
+    activation: Activation,
+    residual: str = "none",
+    out_variances: tuple[float, ...] = (),
 ) -> Network:
     """A network, refused where a residual stream changes its width."""
     if residual != "none" and len(set(sizes)) > 1:
-        raise PlanError(f"a residual stream has one width, not {sizes}", field="widths", value=sizes, valid="one width")
-    return Network(sizes, variances, activation, residual, out if residual != "none" else ())
+        raise PlanError(f"a residual stream has one width, not {sizes}", field="sizes", value=sizes, valid="one width")
+    return Network(sizes, variances, activation, residual, out_variances)
+
+
+def in_range(value: float, layer: int, what: str) -> float:
+    """A moment that float64 holds, with its square; PlanError names the layer where one grows or shrinks beyond."""
+    if not SMALLEST < value < LARGEST:
+        size = "large" if value >= LARGEST else "small"
+        raise PlanError(
+            f"the {what} becomes too {size} at layer {layer}: {value:.3g}", field="layers", value=layer, valid="fewer layers"
+        )
+    return value

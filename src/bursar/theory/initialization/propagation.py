@@ -9,7 +9,7 @@ length by a relative standard deviation of about √(5·depth/width) with ReLU, 
 from __future__ import annotations
 
 from bursar.theory.initialization.activations import moments
-from bursar.theory.initialization.network import Layer, Network
+from bursar.theory.initialization.network import Layer, Network, in_range
 
 
 def predicted(of: Network, input_moment: float = 1.0, output_gradient: float = 1.0) -> tuple[Layer, ...]:
@@ -19,16 +19,16 @@ def predicted(of: Network, input_moment: float = 1.0, output_gradient: float = 1
         return _residual(of, input_moment, output_gradient)
     forward = []
     moment = input_moment
-    for fan_in, variance in zip(of.sizes[:-1], of.variances, strict=True):
-        sums = fan_in * variance * moment
+    for index, (fan_in, variance) in enumerate(zip(of.sizes[:-1], of.variances, strict=True), 1):
+        sums = in_range(fan_in * variance * moment, index, "variance")
         left = moments(of.activation, sums)
         forward.append((sums, left))
         moment = left.second_moment
-    layers = []
+    layers: list[Layer] = []
     gradient = output_gradient
     for (sums, left), fan_out, variance in zip(reversed(forward), reversed(of.sizes[1:]), reversed(of.variances), strict=True):
         at_sums = left.slope_second_moment * gradient
-        gradient = fan_out * variance * at_sums
+        gradient = in_range(fan_out * variance * at_sums, of.depth - len(layers), "gradient")
         layers.append(Layer(sums, left.mean, left.second_moment, at_sums, gradient))
     return tuple(reversed(layers))
 
@@ -38,13 +38,13 @@ def _residual(of: Network, input_moment: float, output_gradient: float) -> tuple
     width = of.sizes[0]
     forward = []
     stream = input_moment
-    for variance, out_variance in zip(of.variances, of.out_variances, strict=True):
+    for index, (variance, out_variance) in enumerate(zip(of.variances, of.out_variances, strict=True), 1):
         entering = 1.0 if of.residual == "norm" else stream
-        sums = width * variance * entering
+        sums = in_range(width * variance * entering, index, "variance")
         left = moments(of.activation, sums)
         before, stream = stream, stream + width * out_variance * left.second_moment
         forward.append((sums, left, before, stream))
-    layers = []
+    layers: list[Layer] = []
     gradient = output_gradient
     for (sums, left, before, after), variance, out_variance in zip(
         reversed(forward), reversed(of.variances), reversed(of.out_variances), strict=True
@@ -53,5 +53,6 @@ def _residual(of: Network, input_moment: float, output_gradient: float) -> tuple
         # the norm takes out the gradient along its input, one direction of `width`, and divides by the root mean square
         through_norm = (1 - 1 / width) / before if of.residual == "norm" else 1.0
         gradient = gradient + through_norm * width * variance * at_sums
+        in_range(gradient, of.depth - len(layers), "gradient")
         layers.append(Layer(sums, 0.0, after, at_sums, gradient))
     return tuple(reversed(layers))

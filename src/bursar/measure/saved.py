@@ -1,0 +1,85 @@
+"""What autograd keeps for the backward pass: the storages that the graph of an output holds, each once.
+
+A graph that no output leads to (a router's choice among experts) is freed with the forward pass, so the graph is asked, node by node,
+and not which tensors were ever saved. Tensors that a checkpoint keeps to itself are its own affair: asking for them would run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+
+
+class Saved(NamedTuple):
+    """A storage that autograd keeps: the innermost module that ran, the operator that made it ("" for what came from outside), the
+    dtype and shape of the tensor that was saved first, and the bytes of the whole storage."""
+
+    module: str
+    operator: str
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+class Held:
+    """A saved tensor, apart from the graph that made it."""
+
+    def __init__(self, tensor: Any, module: str, operator: str) -> None:
+        self.tensor, self.module, self.operator = tensor.detach(), module, operator
+
+    def entry(self) -> Saved:
+        shape = tuple(int(length) for length in self.tensor.shape)
+        dtype = str(self.tensor.dtype).removeprefix("torch.")
+        return Saved(self.module, self.operator, dtype, shape, int(self.tensor.untyped_storage().nbytes()))
+
+
+class SavedTensors:
+    """Watches a forward pass; `whose` says which module runs and which operator made a storage."""
+
+    def __init__(self, module: torch.nn.Module, whose: Callable[[int], tuple[str, str]]) -> None:
+        self.own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+        self.whose = whose
+        self.numbers: set[int] = set()  # of the nodes whose tensors come by here
+        self.asked: dict[Held, None] = {}
+        self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack)
+
+    def _pack(self, tensor: Any) -> Held:
+        self.numbers.add(torch.autograd._get_sequence_nr() - 1)
+        return Held(tensor, *self.whose(tensor.untyped_storage()._cdata))
+
+    def _unpack(self, held: Held) -> Any:
+        self.asked[held] = None
+        return held.tensor
+
+    def held_by(self, outputs: Iterable[Any]) -> tuple[Saved, ...]:
+        """The storages that the graphs of outputs hold, those of parameters and buffers left out, in order of their making."""
+        self.asked.clear()
+        for node in sorted(_nodes(outputs), key=lambda node: int(node._sequence_nr())):
+            if node._sequence_nr() in self.numbers:
+                for name in _fields(type(node)):
+                    getattr(node, name)  # unpacks it
+        found: dict[int, Saved] = {}
+        for held in self.asked:
+            key = held.tensor.untyped_storage()._cdata
+            if key not in self.own:
+                found.setdefault(key, held.entry())
+        return tuple(found.values())
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if name == "saved_tensors" or name.startswith("_saved_"))
+
+
+def _nodes(outputs: Iterable[Any]) -> Iterator[Any]:
+    """The nodes of the graphs that outputs lead to."""
+    found = list(dict.fromkeys(tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None))
+    seen = set(found)
+    for node in found:  # which grows as it is walked
+        yield node
+        following = [after for after, _ in node.next_functions if after is not None and after not in seen]
+        seen.update(following)
+        found += dict.fromkeys(following)

@@ -1,0 +1,325 @@
+"""Proves that the register of claims replays: every number that is built comes out of bursar's own answers to the digits claimed,
+a wrong claim is reported as one, a claim can ask nothing but what reads packaged data, and the statements are complete.
+
+Where the register's text is at hand, the data are held against it: the same ids, digits and units.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bursar.cli import main
+from bursar.cli.check import ask
+from bursar.cli.table import VERBS
+from bursar.errors import BursarError
+from bursar.options import OPTIONS, switch
+from bursar.register import arithmetic, asking, digits, replay
+from bursar.register.replay import DIFFERS, NOT_BUILT, REFUSED, REPRODUCED
+from bursar.register.statements import statements
+
+TEXT = Path(__file__).parents[2] / "shared" / "seed-register.md"
+NUMBERS = replay.register()
+IDS = [number.id for number in NUMBERS]
+
+
+# ── the replay ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def replayed() -> dict[str, replay.Replayed]:
+    return {row.number.id: row for row in replay.replay(NUMBERS, ask)}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_number_is_reproduced(name: str, replayed: dict[str, replay.Replayed]) -> None:
+    row = replayed[name]
+    assert (row.computed, row.verdict, row.error) == (
+        (None, NOT_BUILT, "") if row.number.needs else (row.number.shown, REPRODUCED, "")
+    )
+
+
+def test_what_waits_for_a_verb_waits_for_one_that_is_not_there() -> None:
+    assert not {number.needs for number in NUMBERS} & set(VERBS)
+
+
+def test_the_report_and_its_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {row["id"]: row for row in found["check"]}
+    assert len(rows) == len(NUMBERS) + 251
+    assert all({"id", "claimed", "computed", "verdict", "source"} <= set(row) for row in found["check"])
+    assert rows["N4.20"]["computed"] == "6,138" and rows["N4.20"]["asked"][0].startswith("bursar run --params 70B")
+    assert rows["S1-11"]["computed"] == {"N4.09": "0.0828283"} and rows["S1-11"]["reason"]
+    assert found["failed"] == 0 and sum(found["verdicts"].values()) == 251
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_it_prints_every_number_and_every_reason(lang: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--lang", lang]) == 0
+    printed = re.sub(r"\s", "", capsys.readouterr().out)
+    assert all(name in printed for name in IDS)
+    assert all(re.sub(r"\s", "", one.reason[lang]) in printed for one in statements())
+
+
+def test_only_some(capsys: pytest.CaptureFixture[str]) -> None:
+    def ids(only: str) -> set[str]:
+        assert main(["check", "--json", "--only", only]) == 0
+        return {row["id"] for row in json.loads(capsys.readouterr().out)["check"]}
+
+    assert ids("N4.01,s1-11") == {"N4.01", "S1-11"}
+    assert ids("N1") == {name for name in IDS if name.startswith("N1.")}  # and not N11, N12
+    assert main(["check", "--only", "N99"]) == 2
+
+
+# ── claims of one's own ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+CLAIM = """
+[[number]]
+id = "mine"
+what = "Llama-3-8B has eight billion parameters"
+shown = "{shown}"
+ask = "{ask}"
+read = "{read}"
+"""
+
+
+NAMED = """
+[[number]]
+id = "a"
+shown = "1"
+value = "VALUE"
+values.a = { ask = "params gpt2", read = "total" }
+"""
+
+
+def claims(folder: Path, text: str) -> str:
+    file = folder / "claims.toml"
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def of(shown: str = "8,030,261,248", ask: str = "params llama-3-8b", read: str = "total") -> str:
+    return CLAIM.format(shown=shown, ask=ask, read=read)
+
+
+@pytest.mark.parametrize(
+    ("shown", "computed", "verdict"),
+    [
+        ("8,030,261,248", "8,030,261,248", REPRODUCED),
+        ("8.03e9", "8.03e+09", REPRODUCED),
+        ("8e9", "8e+09", REPRODUCED),
+        ("8,030,261,249", "8,030,261,248", DIFFERS),
+        ("7e9", "8e+09", DIFFERS),
+        ("8 and 9", None, REFUSED),  # one value for two numbers
+    ],
+)
+def test_a_claim_is_compared_at_its_digits(
+    shown: str, computed: str, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["check", "--json", "--claims", claims(tmp_path, of(shown))])
+    (row,) = json.loads(capsys.readouterr().out)["check"]
+    assert (row["computed"], row["verdict"]) == (computed, verdict)
+    assert status == (0 if verdict == REPRODUCED else 2)
+
+
+def test_a_wrong_claim_prints_what_was_computed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--claims", claims(tmp_path, of("7,000,000,000"))]) == 2
+    printed = capsys.readouterr().out
+    assert "differs" in printed and "8,030,261,248" in printed and "bursar params llama-3-8b" in printed
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "params -", "params ./config.json", "params /etc/passwd", "params org/model", "params tests", "params ../../x",
+        "params llama-3-8b --checkpoint /etc/passwd", "params llama-3-8b --checkpoint=/etc/passwd",
+        "memory llama-3-8b --chart x.svg", "memory llama-3-8b --chart=x.svg", "run /etc/passwd --tokens 1T",
+        "scaling fit runs.csv", "trace os:getcwd", "check", "plan llama-3-8b", "rm -rf /", "", "params llama-3-8b; ls",
+        "params llama-3-8b --no-such-option 3", "params llama-3-8b --json", "params llama-3-8b --lora-targets ../x",
+        "params 'llama-3-8b", "scaling loss ./config.json --tokens 1B", "kv llama-3-8b --seq $(ls)",
+    ],
+)  # fmt: skip
+def test_a_claim_reads_no_file_and_writes_none(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(tmp_path.iterdir())
+    text = json.dumps(command)
+    assert main(["check", "--claims", claims(tmp_path, of().replace('"params llama-3-8b"', text))]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("bursar: ") and err.count("\n") <= 2
+    assert sorted(tmp_path.iterdir()) == [*before, tmp_path / "claims.toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (of() + 'colour = "red"', "colour"),
+        (of().replace("shown", "show"), "show"),
+        (of() + of(), "'mine' twice"),
+        ("number = 3", "list of numbers"),
+        ("[[number]\n", "not valid TOML"),
+        ("", "list of numbers"),
+        (of().replace('read = "total"', ""), "read"),
+        (of().replace('ask = "params llama-3-8b"\n', "").replace('read = "total"', ""), "one of ask, values, needs"),
+        (of().replace('read = "total"', 'value = "a"'), "value"),
+        (of().replace('id = "mine"', "id = 3"), "id"),
+        (of().replace('what = "Llama', 'what = { en = "a" }\nsource = "Llama'), "what"),
+        (NAMED.replace("VALUE", "__import__('os')"), "arithmetic"),
+        (NAMED.replace("VALUE", "b"), "names b"),
+    ],
+)  # fmt: skip
+def test_a_file_that_breaks_the_format_is_refused(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--claims", claims(tmp_path, text)]) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and err.count("\n") <= 2
+
+
+@pytest.mark.parametrize("place", ["no/such/file.toml", "/", "\0", "x" * 5000])
+def test_a_file_that_is_none_is_refused(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--claims", place]) == 2
+    assert "internal error" not in capsys.readouterr().err
+
+
+def test_what_an_answer_does_not_hold_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for read in ("totals", "layers[7].params", "layers[kind=none].params", "total.x", "layers..x", "#total", 'a"b'):
+        assert main(["check", "--json", "--claims", claims(tmp_path, of(read=read.replace('"', '\\"')))]) == 2
+        (row,) = json.loads(capsys.readouterr().out)["check"]
+        assert row["verdict"] == REFUSED and row["error"]
+
+
+def test_what_claims_may_ask_is_there() -> None:
+    """Verbs of the command line, with a MODEL where theirs is one; option texts that are options; no option that names a file."""
+    for verb, kind in asking.VERBS.items():
+        group, _, name = verb.partition(" ")
+        found = (VERBS[group].verbs or {})[name] if name else VERBS[group]
+        takes_model = found.model or "model" in found.argument
+        assert takes_model == (kind == asking.MODEL), verb
+    assert set(asking.TEXTS) <= set(OPTIONS)
+    for option in OPTIONS.values():
+        if "file" in option.meaning.split() and not switch(option):
+            assert option.read not in asking.READS and option.name not in asking.TEXTS and not option.valid, option.name
+
+
+# ── its parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0x2E66 = 0.0999755859375", ["0x2E66", "0.0999755859375"]),
+        ("-128..127 and -8..7", ["-128", "127", "-8", "7"]),
+        ("[[35, 44], [44, 56]]", ["35", "44", "44", "56"]),
+        ("10922.67 -> 11,008", ["10922.67", "11,008"]),
+        ("0.25 (2,181)", ["0.25", "2,181"]),
+        ("80, 70.1754%", ["80", "70.1754"]),
+        ("6.568520 (t=12)", ["6.568520", "12"]),
+        ("1, 3, 7, 15, 127", ["1", "3", "7", "15", "127"]),
+        ("9.859982e-04 and 1.01714e+06 tokens", ["9.859982e-04", "1.01714e+06"]),
+        ("34*25,165,824 + 5*402,653,184", ["34", "25,165,824", "5", "402,653,184"]),
+        ("max 65504.0, min 6.1e-05", ["65504.0", "6.1e-05"]),
+    ],
+)
+def test_places_of_numbers(text: str, found: list[str]) -> None:
+    assert digits.places(text) == found
+
+
+@pytest.mark.parametrize(
+    ("claimed", "values", "text", "same"),
+    [
+        ("1,178.57", [8250 / 7], "1,178.57", True),
+        ("0x2E66", [11878], "0x2E66", True),
+        ("0x2E66", ["0x2E66"], "0x2E66", True),
+        ("true", [True], "true", True),
+        ("true", [False], "false", False),
+        ("34*25,165,824 = 855,638,016", ["34·25,165,824 = 855,638,016 B"], "34*25,165,824 = 855,638,016", True),
+        ("34*25,165,824 = 855,638,016", ["33·25,165,824 = 855,638,016 B"], "33*25,165,824 = 855,638,016", False),
+        ("shape error", ["Shape error"], "Shape error", True),
+        ("max difference < 1e-6", [3e-9], "max difference < 1e-6", True),
+        ("max difference < 1e-6", [2e-6], "max difference < 2e-06", False),
+        ("1.0", [True], "true", False),
+        ("1.0", [float("nan")], "nan", False),
+        ("281,474,976,710,657", [2**48 + 1], "281,474,976,710,657", True),
+        ("18014398509481985", [2**54 + 1], "18014398509481985", True),  # no float in between
+    ],
+)
+def test_comparing(claimed: str, values: list[Any], text: str, same: bool) -> None:
+    assert digits.compared(claimed, values) == (text, same)
+
+
+def test_arithmetic_is_exact() -> None:
+    assert arithmetic.value("a / b + 1 / 3", {"a": 1, "b": 3}) == Fraction(2, 3)
+    assert arithmetic.value("(2 * a) ** 0.5", {"a": 8}) == 4.0
+    assert arithmetic.value("-a ** 2", {"a": 3}) == -9
+    assert arithmetic.value("16 * a == b", {"a": 10**30, "b": 16 * 10**30}) is True
+    assert arithmetic.value("a", {"a": [[1, 2]]}) == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.real", "f(1)", "a[0]", "[1, 2]", "lambda: 1", "a if a else a", "'x' * 9", "a and a", "a < 1", "a == 1 == 1", "~a",
+        "a // 2", "a % 2", "1j", "f'{a}'", "a := 1", "*a", "", "(", "1 +", "True", "a" * 500, "+".join("a" * 150),
+        "__import__('os')",
+    ],
+)  # fmt: skip
+def test_nothing_but_arithmetic_is_read(text: str) -> None:
+    with pytest.raises(BursarError):
+        arithmetic.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9 ** 9 ** 9", "a ** 99999999", "1 / 0", "(2 ** 4000) ** 4000", "1e308 ** 2", "(-8) ** 0.5", "0 ** -1"]
+)
+def test_no_power_is_too_large(text: str) -> None:
+    with pytest.raises(BursarError):
+        arithmetic.value(text, {"a": 3})
+
+
+# ── the data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_statements_are_complete() -> None:
+    """Five documents of 68, 77, 31, 30 and 45 statements; verdicts in the numbers that the documents' review counted."""
+    said = statements()
+    assert Counter(one.id[:2] for one in said) == {"S0": 68, "S1": 77, "S2": 31, "S3": 30, "S4": 45}
+    found = Counter(one.verdict for one in said)
+    assert (found["WRONG"], found["CONFLICT"], found["COND"]) == (30, 12, 63)
+    for one in said:
+        for words in (one.title, one.stated, one.reason):
+            assert set(words) == {"en", "zh"} and all(words.values()), one.id
+
+
+@pytest.mark.parametrize("one", statements(), ids=lambda one: one.id)
+def test_what_a_statement_cites_is_there(one: Any) -> None:
+    assert all(re.fullmatch(r"N\d+\.\d\d", name) for name in one.numbers)
+    for line in one.answered_by:
+        words = line.split()
+        verb = VERBS[words[1]]
+        assert words[0] == "bursar" and (verb.verbs is None or words[2] in verb.verbs), line
+
+
+def test_words_of_numbers_are_in_both_languages() -> None:
+    for number in NUMBERS:
+        assert set(number.what) == {"en", "zh"}, number.id
+        assert number.what["en"] != number.what["zh"] or not re.search("[a-z]{4}", number.what["en"]), number.id
+
+
+def tables() -> Iterator[tuple[str, str, str]]:
+    """(id, digits, unit) of every number in the register's text."""
+    for line in TEXT.read_text(encoding="utf-8").splitlines():
+        if re.match(r"\| N\d+\.\d+ \|", line):
+            cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            yield cells[0], cells[2], cells[3]
+
+
+@pytest.mark.skipif(not TEXT.exists(), reason="the register's text is not beside this checkout")
+def test_the_data_are_the_registers() -> None:
+    theirs = {name: (shown, unit) for name, shown, unit in tables()}
+    assert len(theirs) == 315
+    assert {number.id: (number.shown, number.unit) for number in NUMBERS} == theirs
