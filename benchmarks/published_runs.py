@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.timed import Row, Unread
-from benchmarks.timed.statistics import Errors, Timed, errors, left_out_once, tested, timed
+from benchmarks.timed.statistics import Errors, Timed, errors, left_out_once, after_three, timed
 
 READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry")
 NVIDIA = ("megatron-bridge", "dgxc", "nemo", "moe-zoo")  # Megatron rows of the last two years
@@ -59,7 +59,7 @@ def main(folder: Path, sources: tuple[str, ...], options: set[str]) -> None:
 def _line(name: str, rows: list[Timed]) -> None:
     plain = errors([row.ratio for row in rows], "uncalibrated")
     text = f"{name:22} {plain.rows:5}  {plain.mean:6.1%} {plain.bias:+7.1%} {plain.worst:+7.1%} {plain.inside:8.0%}"
-    for ratios in (left_out_once(rows), tested(rows)):
+    for ratios in (left_out_once(rows), after_three(rows)):
         text += _after(errors(ratios, "run")) if ratios else " " * 25
     print(text)
 

@@ -118,6 +118,14 @@ def test_recomputation_is_one_more_forward_pass(capsys: pytest.CaptureFixture[st
     assert "none, full" in refused(capsys, "run --params 7B --tokens 1T --recompute selective")
 
 
+def test_what_a_run_stands_beside(capsys: pytest.CaptureFixture[str]) -> None:
+    """70B on 15T is 20.06 times GPT-3's 3.14e23 and 0.63 of the AI Act's presumption; each figure has its source and date."""
+    rows = {row["name"]: row for row in answer(capsys, "run --params 70B --tokens 15T")["beside"]}
+    assert rows["gpt3-175b"]["ratio"] == pytest.approx(6.3e24 / 3.14e23) and rows["eu-ai-act"]["ratio"] == pytest.approx(0.63)
+    assert all(row["source"] and row["as_of"] for row in rows.values())
+    assert "revoked" in rows["us-eo-14110"]["note"]
+
+
 def test_nothing_follows_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing follows" in refused(capsys, "run --tokens 1T")
     assert "mfu=1.5" in refused(capsys, "run --params 7B --mfu 1.5")

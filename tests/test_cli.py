@@ -50,10 +50,22 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "roofline": (["--device", "h100-sxm"], {"ridge", "peak", "bandwidth"}),
     "states": (["--params", "7B"], {"weights", "gradients", "master_weights", "optimizer_state", "total"}),
     "check": (["--only", "N4"], {"check"}),
+    "explain": (
+        ["flops", "llama-3-8b", "--seq", "8k"], {"formula", "latex", "substitution", "value", "unit", "source", "steps"}
+    ),
+    "glossary": ([], {"symbols"}),
+    "diff": (["llama-2-7b", "llama-3-8b"], {"a", "b", "quantities"}),
     "models": ([], {"models"}),
     "devices": ([], {"devices"}),
     "optimizers": ([], {"optimizers"}),
     "matrix": (["product", "16384", "32768", "8192"], {"flops", "flops_exact", "macs", "bytes", "intensity", "by_format"}),
+    "formats": ([], {"formats", "blocks"}),
+    "format": (
+        ["fp16", "-0.1"],
+        {"bits", "exponent", "mantissa", "bias", "max", "min_normal", "min_subnormal", "eps", "encoded", "decoded", "error"},
+    ),
+    "numerics": (["sum"], {"rows", "exact"}),
+    "optimizer": (["step", "adam", "--gradient", "0.5:-0.5"], {"theta", "steps", "settings", "update", "source"}),
     "scaling": (["optimal", "--flops", "1e24"], {"params", "tokens", "loss", "band"}),
 }  # fmt: skip
 

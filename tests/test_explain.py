@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -24,7 +24,7 @@ import sympy
 from bursar import catalog, families
 from bursar.cli import main
 from bursar.devices import device
-from bursar.errors import BursarError
+from bursar.errors import BursarError, PlanError
 from bursar.explain import readable
 from bursar.explain.activations import activations
 from bursar.explain.flops import GROUPS, flops
@@ -127,6 +127,10 @@ def test_plans_are_rewrites_of_the_formula(name: str, plan: str) -> None:
         expected = model.activations(PLANS[plan], 1024).total
     except BursarError:
         pytest.skip("a plan that this model has not")
+    if name == "qwen3-next-80b-a3b" and PLANS[plan].tensor > 2:  # letters stand for a head of keys or more on each rank
+        with pytest.raises(PlanError, match="2 heads of keys"):
+            activations(model, PLANS[plan], 1024)
+        return
     assert proved(activations(model, PLANS[plan], 1024)) == expected
     assert proved(activations(model, PLANS[plan], 1024, layer=0)) > 0
 
@@ -221,7 +225,9 @@ JOBS = {
     "gpt3-175b": Plan(tensor=8, sequence=True, pipeline=4, data=2, zero=1, recompute="selective"),
     "mixtral-8x7b": Plan(data=8, expert=8, zero=1, optimizer="adamw", grad_dtype="fp32"),
     "llama-3-70b": Plan(tensor=8, pipeline=4, schedule="interleaved", virtual=2, data=2, zero=3),
-    "qwen2-7b": Plan(data=8, zero=3, sharding="per-parameter", optimizer="adamw-8bit"),
+    "qwen2-7b": Plan(data=8, zero=3, sharding="per-parameter"),
+    "mistral-7b-v0.1": Plan(data=8, zero=1, optimizer="adamw-8bit"),
+    "deepseek-v3": Plan(pipeline=8, data=8, expert=8, schedule="dualpipe", zero=1, precision="fp8"),
     "llama-2-7b": Plan(data=4, zero=2, lora_rank=16, weights="nf4"),
     "jamba-v0.1": Plan(data=2, grad_buffer="lazy", recompute="full"),
 }
@@ -229,7 +235,7 @@ JOBS = {
 
 def job(name: str) -> tuple[Model, Training]:
     model, plan = load(name), JOBS[name]
-    return model, Training(model, plan, device("h100-sxm"), length=2048, global_batch=8 * plan.data)
+    return model, Training(model, plan, device("h100-sxm"), length=2048, global_batch=16 * plan.data)
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -327,14 +333,19 @@ def test_refusals(arguments: list[str], said: str, capsys: pytest.CaptureFixture
     assert said in json.loads(capsys.readouterr().out)["error"]
 
 
-@pytest.mark.parametrize("case", ["activations gpt3-175b --kernels textbook", "activations llama-3-8b --kernels sdpa", "flops deepseek-v3"])
+CASES = ("activations gpt3-175b --kernels textbook", "activations llama-3-8b --kernels sdpa", "activations deepseek-v3", "flops deepseek-v3")
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_a_process_answers_within_a_second(case: str) -> None:
+    """Seconds of a processor, start and imports included: what else the machine does is no part of them."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     taken = []
-    for _ in range(5):  # the fastest of a few: a machine that does other things beside is no fault of ours
-        start = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "bursar", "explain", *case.split()], capture_output=True, check=True, env=environment)
-        taken.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(taken) <= 1.0
 
 

@@ -264,7 +264,10 @@ class Sample(NamedTuple):
 
 LINKS = {"link": 450, "link_latency": 3, "domain": 8, "port": 50, "port_latency": 5}
 GROUPS = ((2, 4), (4, 4), (16, 1), (1, 16), (16, 16))  # (ranks, stride): within a domain of 8, and over more of them
-RATES = {"matmul": 700, "grouped": 500, "attention": 600, "attention_length": 64, "memory": 3, "overhead": 2}
+RATES = {
+    "matmul": 700, "narrow": 1400, "grouped": 2, "attention": 600, "attention_length": 64, "attention_head": 32,
+    "attention_backward": 3, "attention_older": 5, "memory": 3, "permute": 4, "loss": 6, "overhead": 2, "cast_bytes": 7,
+}  # fmt: skip
 
 
 def _pairs(window: int | None, past: int, mask: str, causal: bool) -> Sample:
@@ -282,9 +285,25 @@ def _message(stride: int) -> Sample:
     return Sample(dims, lambda f, size, stride, **links: f(Network(**links), size, stride), Fraction)
 
 
-def _products(engine: str, flops: int) -> Sample:
-    dims = {**RATES, "flops": flops, "length": 32}
-    return Sample(dims, lambda f, flops, length, **rates: f(Roofline(**rates), engine, flops, length), Fraction)
+def _products(flops: int, **kind: bool) -> Sample:
+    dims = {**RATES, "flops": flops}
+    return Sample(dims, lambda f, flops, **rates: f(Roofline(**rates), flops, **kind), Fraction)
+
+
+def _attending(ratio: int) -> Sample:
+    dims = {**RATES, "flops": 10**7, "length": 32, "head": 16, "ratio": ratio}
+    return Sample(
+        dims, lambda f, flops, length, head, ratio, **rates: f(Roofline(**rates), flops, length, head, ratio), Fraction
+    )
+
+
+def _own_rate(kind: str) -> Sample:
+    dims = {**RATES, "elements": 900, "width": 2}
+    return Sample(dims, lambda f, elements, width, **rates: f(Roofline(**rates), kind, elements, width), Fraction)
+
+
+def _casting() -> Sample:
+    return Sample({**RATES, "elements": 900}, lambda f, elements, **rates: f(Roofline(**rates), elements), Fraction)
 
 
 def _traffic() -> Sample:
@@ -303,8 +322,16 @@ def _passing(**how: bool) -> Callable[..., Any]:
 
 
 def _group_seconds(collective: str) -> Sample:
-    dims = {"ring": 3, "pairs": 2, "latency": 5, "neighbours": 4, "rounds": 3, "size": 1000}
+    dims = {
+        "ring": 3, "pairs": 2, "latency": 5, "small": 10, "reduce": 7, "reduce_latency": 9, "reduce_small": 40, "neighbours": 4,
+        "rounds": 3, "size": 1000,
+    }  # fmt: skip
     return Sample(dims, lambda f, size, **group: f(Group(**group), collective, size), Fraction)
+
+
+def _deduplicated() -> Sample:
+    dims = {"ring": 3, "pairs": 2, "latency": 5, "across": 6, "within": 4, "ways": 8, "domains": 2, "size": 1000, "top_k": 2}
+    return Sample(dims, lambda f, size, top_k, **group: f(Group(**group), size, top_k), Fraction)
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -343,7 +370,17 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
-    "roofline.Roofline.compute": tuple(_products(engine, 10**7) for engine in ("matmul", "grouped", "attention")),
+    "network.Group.deduplicated": (_deduplicated(),),
+    "network.distinct": (Sample({"places": 8, "top_k": 2}, lambda f, **dims: f(**dims), Fraction),),
+    "parallel.overlap.exposed": tuple(
+        Sample({"sent": 100, "beside": beside, "price": 2}, lambda f, **dims: f(**dims), Fraction) for beside in (60, 300)
+    ),
+    "roofline.Roofline.compute": (
+        _products(10**7), _products(10**7, grouped=True), _products(10**7, narrow=True), _products(10**7, narrow=True, grouped=True)
+    ),
+    "roofline.Roofline.attend": (_attending(1), _attending(3)),
+    "roofline.Roofline.moved": (_own_rate("experts"), _own_rate("loss")),
+    "roofline.Roofline.cast": (_casting(),),
     "roofline.Roofline.traffic": (_traffic(),),
     "optimizers.states.blockwise": tuple(
         Sample({"elements": elements, "block": 256}, lambda f, **dims: f(**dims)) for elements in (4095, 4096, 5000)
@@ -391,6 +428,10 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     ),
     "ridge.bound": (
         Sample({"flops": 100, "moved": 900, "peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),
+    ),
+    "step_time.launching": tuple(Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)),
+    "conventions.heads_flops": (
+        Sample({"tokens": 12, "keys": 6, "heads": 4, "width": 8}, lambda f, **dims: f(**dims)),
     ),
     "step_time.update_bytes": tuple(
         Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))

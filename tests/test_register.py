@@ -1,14 +1,13 @@
 """Proves that the register of claims replays: every number that is built comes out of bursar's own answers to the digits claimed,
-a wrong claim is reported as one, a claim can ask nothing but what reads packaged data, and the statements are complete.
+a wrong claim is reported as one, a claim can ask nothing but what reads packaged data, and what it prints is complete.
 
-Where the register's text is at hand, the data are held against it: the same ids, digits and units.
+Where the register's text is at hand, the data are held against it: the same ids and digits.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +21,8 @@ from bursar.cli.table import VERBS
 from bursar.errors import BursarError
 from bursar.options import OPTIONS, switch
 from bursar.register import arithmetic, asking, digits, replay
-from bursar.register.replay import DIFFERS, NOT_BUILT, REFUSED, REPRODUCED
-from bursar.register.statements import statements
+from bursar.register.replay import DIFFERS, NOT_BUILT, NOT_MEASURED, REFUSED, REPRODUCED
+from bursar.register.statements import conventions, statements
 
 TEXT = Path(__file__).parents[2] / "shared" / "seed-register.md"
 NUMBERS = replay.register()
@@ -41,9 +40,13 @@ def replayed() -> dict[str, replay.Replayed]:
 @pytest.mark.parametrize("name", IDS)
 def test_a_number_is_reproduced(name: str, replayed: dict[str, replay.Replayed]) -> None:
     row = replayed[name]
-    assert (row.computed, row.verdict, row.error) == (
-        (None, NOT_BUILT, "") if row.number.needs else (row.number.shown, REPRODUCED, "")
-    )
+    if row.number.needs:
+        assert (row.computed, row.verdict) == (None, NOT_BUILT)
+    elif row.verdict == NOT_MEASURED:
+        pytest.skip("PyTorch is not installed")
+    else:
+        assert (row.verdict, row.error) == (REPRODUCED, "")
+        assert row.computed == row.number.shown
 
 
 def test_what_waits_for_a_verb_waits_for_one_that_is_not_there() -> None:
@@ -54,7 +57,7 @@ def test_the_report_and_its_exit_status(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["check", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     rows = {row["id"]: row for row in found["check"]}
-    assert len(rows) == len(NUMBERS) + 251
+    assert len(rows) == len(NUMBERS) + 251 + 32
     assert all({"id", "claimed", "computed", "verdict", "source"} <= set(row) for row in found["check"])
     assert rows["N4.20"]["computed"] == "6,138" and rows["N4.20"]["asked"][0].startswith("bursar run --params 70B")
     assert rows["S1-11"]["computed"] == {"N4.09": "0.0828283"} and rows["S1-11"]["reason"]
@@ -66,7 +69,7 @@ def test_it_prints_every_number_and_every_reason(lang: str, capsys: pytest.Captu
     assert main(["check", "--lang", lang]) == 0
     printed = re.sub(r"\s", "", capsys.readouterr().out)
     assert all(name in printed for name in IDS)
-    assert all(re.sub(r"\s", "", one.reason[lang]) in printed for one in statements())
+    assert all(re.sub(r"\s", "", one.reason[lang]) in printed for one in (*statements(), *conventions()))
 
 
 def test_only_some(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,9 +145,11 @@ def test_a_wrong_claim_prints_what_was_computed(tmp_path: Path, capsys: pytest.C
         "params -", "params ./config.json", "params /etc/passwd", "params org/model", "params tests", "params ../../x",
         "params llama-3-8b --checkpoint /etc/passwd", "params llama-3-8b --checkpoint=/etc/passwd",
         "memory llama-3-8b --chart x.svg", "memory llama-3-8b --chart=x.svg", "run /etc/passwd --tokens 1T",
-        "scaling fit runs.csv", "trace os:getcwd", "check", "plan llama-3-8b", "rm -rf /", "", "params llama-3-8b; ls",
-        "params llama-3-8b --no-such-option 3", "params llama-3-8b --json", "params llama-3-8b --lora-targets ../x",
-        "params 'llama-3-8b", "scaling loss ./config.json --tokens 1B", "kv llama-3-8b --seq $(ls)",
+        "scaling fit runs.csv", "trace os:getcwd", "trace bursar.measure.examples", "trace x.py:make",
+        "trace bursar.measure.examples:mlp --html x.html", "explain params ./config.json", "explain ./config.json", "check",
+        "plan llama-3-8b", "rm -rf /", "", "params llama-3-8b; ls", "params llama-3-8b --no-such-option 3",
+        "params llama-3-8b --json", "params llama-3-8b --lora-targets ../x", "params 'llama-3-8b",
+        "scaling loss ./config.json --tokens 1B", "kv llama-3-8b --seq $(ls)",
     ],
 )  # fmt: skip
 def test_a_claim_reads_no_file_and_writes_none(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,7 +204,7 @@ def test_what_claims_may_ask_is_there() -> None:
         group, _, name = verb.partition(" ")
         found = (VERBS[group].verbs or {})[name] if name else VERBS[group]
         takes_model = found.model or "model" in found.argument
-        assert takes_model == (kind == asking.MODEL), verb
+        assert takes_model == (kind in (asking.MODEL, asking.OF_MODEL)), verb
     assert set(asking.TEXTS) <= set(OPTIONS)
     for option in OPTIONS.values():
         if "file" in option.meaning.split() and not switch(option):
@@ -263,7 +268,8 @@ def test_arithmetic_is_exact() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a.real", "f(1)", "a[0]", "[1, 2]", "lambda: 1", "a if a else a", "'x' * 9", "a and a", "a < 1", "a == 1 == 1", "~a",
+        "a.real", "f(1)", "a[0]", "[1, 2]", "lambda: 1", "a if a else a", "'x' * 9", "a and a", "a > 1", "a < 1 < a",
+        "a == 1 == 1", "~a",
         "a // 2", "a % 2", "1j", "f'{a}'", "a := 1", "*a", "", "(", "1 +", "True", "a" * 500, "+".join("a" * 150),
         "__import__('os')",
     ],
@@ -284,42 +290,24 @@ def test_no_power_is_too_large(text: str) -> None:
 # ── the data ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_statements_are_complete() -> None:
-    """Five documents of 68, 77, 31, 30 and 45 statements; verdicts in the numbers that the documents' review counted."""
-    said = statements()
-    assert Counter(one.id[:2] for one in said) == {"S0": 68, "S1": 77, "S2": 31, "S3": 30, "S4": 45}
-    found = Counter(one.verdict for one in said)
-    assert (found["WRONG"], found["CONFLICT"], found["COND"]) == (30, 12, 63)
-    for one in said:
-        for words in (one.title, one.stated, one.reason):
-            assert set(words) == {"en", "zh"} and all(words.values()), one.id
-
-
-@pytest.mark.parametrize("one", statements(), ids=lambda one: one.id)
-def test_what_a_statement_cites_is_there(one: Any) -> None:
-    assert all(re.fullmatch(r"N\d+\.\d\d", name) for name in one.numbers)
-    for line in one.answered_by:
-        words = line.split()
-        verb = VERBS[words[1]]
-        assert words[0] == "bursar" and (verb.verbs is None or words[2] in verb.verbs), line
-
-
 def test_words_of_numbers_are_in_both_languages() -> None:
+    """Without Chinese in one; in the other Chinese, or names and numbers alone, with full-width punctuation."""
     for number in NUMBERS:
-        assert set(number.what) == {"en", "zh"}, number.id
-        assert number.what["en"] != number.what["zh"] or not re.search("[a-z]{4}", number.what["en"]), number.id
+        en, zh = number.what["en"], number.what["zh"]
+        assert not re.search("[一-鿿]", en) and re.search("[一-鿿（，：]|^[^a-z]*$", zh), number.id
+        assert not re.search("[一-鿿][,.;:?!]|[,;:?!][一-鿿]", zh), number.id
 
 
-def tables() -> Iterator[tuple[str, str, str]]:
-    """(id, digits, unit) of every number in the register's text."""
+def tables() -> Iterator[tuple[str, str]]:
+    """(id, digits) of every number in the register's text."""
     for line in TEXT.read_text(encoding="utf-8").splitlines():
         if re.match(r"\| N\d+\.\d+ \|", line):
             cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-            yield cells[0], cells[2], cells[3]
+            yield cells[0], cells[2]
 
 
 @pytest.mark.skipif(not TEXT.exists(), reason="the register's text is not beside this checkout")
 def test_the_data_are_the_registers() -> None:
-    theirs = {name: (shown, unit) for name, shown, unit in tables()}
+    theirs = dict(tables())
     assert len(theirs) == 315
-    assert {number.id: (number.shown, number.unit) for number in NUMBERS} == theirs
+    assert {number.id: number.shown for number in NUMBERS} == theirs

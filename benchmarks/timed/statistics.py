@@ -95,7 +95,7 @@ def third(rows: Sequence[Timed]) -> tuple[list[Timed], list[Timed]]:
     return [row for row in rows if row.row.name in chosen], [row for row in rows if row.row.name not in chosen]
 
 
-def tested(rows: Sequence[Timed]) -> list[float]:
+def after_three(rows: Sequence[Timed]) -> list[float]:
     """Measured over predicted times of two thirds of the rows after three multipliers from the other third, by kind."""
     found: list[float] = []
     for alike in kinds(rows):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from bursar.dims import Dim
 from bursar.errors import PlanError
+from bursar.facts import Fact, data, read_facts, read_sources, read_toml
 from bursar.formula import formula, formula_of
 
 Number = int | float
@@ -173,6 +175,24 @@ def _agree(relation: Relation, known: Mapping[str, Number]) -> None:
             f"{relation.quantity}={stated:g}, but {text(relation).partition(' = ')[2]}={computed:g}", field=relation.quantity,
             value=stated, valid="one of them left out",
         )  # fmt: skip
+
+
+class Figure(NamedTuple):
+    """Training FLOPs of a published run, or the threshold of a law."""
+
+    name: str
+    kind: str
+    flops: Fact
+
+
+@lru_cache(maxsize=1)
+def figures() -> tuple[Figure, ...]:
+    """What a run stands beside, the smallest first."""
+    raw = read_toml(data("figures.toml"), "figures.toml")
+    sources = read_sources(raw["sources"], "figures.toml")
+    rows = [(kind, read_facts(raw[kind], sources, kind)) for kind in ("runs", "thresholds")]
+    found = [Figure(name, kind.removesuffix("s"), fact) for kind, facts in rows for name, fact in facts.items()]
+    return tuple(sorted(found, key=lambda figure: figure.flops.si))
 
 
 def _over(whole: Number, part: Number) -> Number:

@@ -102,6 +102,7 @@ class Rates:
     all_reduce_small: Fact
     network: Fact
     network_latency: Fact
+    network_small: Fact
     origin: str = "uncalibrated"  # what of it was measured on the machine at hand: nothing, "operators", or a "run"
 
 

@@ -12,6 +12,7 @@ What the largest exponent means differs: IEEE 754 keeps it for infinity and NaN,
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import NamedTuple, TypeAlias
 
 from bursar.errors import PlanError, UnknownNameError
 
+_WIDTHS = re.compile(r"ieee-e(\d{1,2})m(\d{1,2})")
 Value: TypeAlias = Fraction | float  # a float only for infinities and NaN
 ROUNDINGS = ("nearest-even", "nearest-away", "toward-zero", "up", "down")
 
@@ -331,9 +333,14 @@ ALIASES: Mapping[str, str] = MappingProxyType({
 
 
 def named(name: str) -> Format:
-    """A number format by its name or one that libraries have for it."""
+    """A number format by its name, one that libraries have for it, or as ieee-e5m10: IEEE 754's rules for any widths."""
     plain = name.lower().replace("_", "-")
     found = ALIASES.get(plain, plain)
+    if widths := _WIDTHS.fullmatch(found):
+        exponent, mantissa = (int(width) for width in widths.groups())
+        if 2 <= exponent <= 11 and 1 <= mantissa <= 52:
+            return _ieee(found, exponent, mantissa, "ieee-754")
+        raise PlanError(f"format {found}", field="format", value=name, valid="ieee-e2m1 to ieee-e11m52")
     if found not in FORMATS:
         raise UnknownNameError("format", name, FORMATS)
     return FORMATS[found]

@@ -19,7 +19,7 @@ ROUNDING = 0.05  # a batch in tokens moves by at most this much to suit the devi
 
 
 class Run(NamedTuple):
-    """A run of many steps. `days` with its band: what uncalibrated predictions of published runs were off by."""
+    """A run of many steps. `days` with its band: what predictions of published runs were off by."""
 
     steps: int
     days: float
@@ -33,7 +33,7 @@ def run(training: Training, tokens: int, usd_per_device_hour: float | None = Non
     """The steps that a number of tokens takes, and their time and price."""
     steps = ceil_div(tokens, training.global_batch * training.length)
     seconds = steps * training.seconds.step
-    fastest, slowest = band()
+    fastest, slowest = band(training.achieved.origin)
     hours = seconds / 3600 * training.plan.devices
     usd = usd_per_device_hour_of(training.device, usd_per_device_hour)
     days = seconds / SECONDS_PER_DAY

@@ -45,7 +45,7 @@ def scaled(rates: Rates, by: Multipliers) -> Rates:
     for kind, factor in by._asdict().items():
         for names, times in ((RATES.get(kind, ()), 1 / factor), (TIMES.get(kind, ()), factor)):
             changed |= {name: replace(fact, value=fact.value * times) for name in names for fact in (getattr(rates, name),)}
-    return replace(rates, **changed)
+    return replace(rates, **changed)  # type: ignore[arg-type]
 
 
 def shares(job: Training) -> Multipliers:

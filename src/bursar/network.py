@@ -74,7 +74,8 @@ class Network:
     domain: float
     port: float  # per device
     port_latency: float
-    link_small: float = 0.0  # S₀ of gathers and scatters, and of all-reduces, in bytes
+    link_small: float = 0.0  # S₀ of gathers and scatters within a domain, across domains, and of all-reduces, in bytes
+    port_small: float = 0.0
     switch: float = 0.0  # all-reduces of a domain; none, if 0
     switch_latency: float = 0.0
     switch_small: float = 0.0
@@ -117,7 +118,7 @@ class Network:
         inside = ways * stride <= self.domain
         latency = choose(inside, self.link_latency, self.port_latency) * many
         ring = (ways - 1) / (ways * self.bandwidth(ways, stride))
-        small = self.link_small / MEASURED * ways
+        small = choose(inside, self.link_small, self.port_small) / MEASURED * ways
         return Group(ring, self.pairs(ways, stride), latency, small, *self._reduction(ways, inside, ring, latency, small))
 
     def _reduction(self, ways: Dim, inside: Dim, ring: Dim, latency: Dim, small: Dim) -> tuple[Dim, Dim, Dim]:
@@ -138,7 +139,7 @@ class Network:
 
     @formula("seconds of a message between stages", "s", "nccl")
     def message(self, size: Dim, stride: Dim) -> Dim:
-        return size / self.bandwidth(2, stride) + choose(2 * stride <= self.domain, self.link_latency, self.port_latency)
+        return size / self.bandwidth(2, stride) + self.link_latency
 
 
 def network(device: Device, devices: int | None, given: Rates | None = None) -> Network:
@@ -157,6 +158,7 @@ def network(device: Device, devices: int | None, given: Rates | None = None) -> 
         port=device.network.si * achieved.network.si if device.network else device.link.si * achieved.link.si,
         port_latency=achieved.network_latency.si,
         link_small=achieved.link_small.si,
+        port_small=achieved.network_small.si,
         switch=device.link.si * achieved.all_reduce.si,
         switch_latency=achieved.all_reduce_latency.si,
         switch_small=achieved.all_reduce_small.si,

@@ -9,6 +9,7 @@ from bursar.dims import Dim, at_least, at_most
 from bursar.kernels import Implementation
 from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.context import HeadAttention
+from bursar.ops.linear import Linear
 from bursar.roofline import HEAD, Roofline
 from bursar.step import Step
 from bursar.tree import Extra, Line
@@ -51,7 +52,7 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
     else:
         there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
         back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
-    if not narrow:
+    if not (narrow and isinstance(op, Linear)):
         return there, back
     return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
 

@@ -109,7 +109,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
         op = line.op
         again_too = recompute.runs_again(op, mode)
         if isinstance(op, Collective):
-            there, back = _collective(line, op, rate["activation"], machine, plan)
+            there, back = collective(line, op, rate["activation"], machine, plan)
             if op.group == "context":
                 around.sends(op, there, back)
                 there = back = 0
@@ -135,7 +135,13 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     if plan.launch == "graph":
         return own
     calls = launched + sum([said.calls * at_most(_ways(plan, group) - 1, 1) for group, said in talk.items() if said.calls])
-    return own._replace(launching=at_least(calls * machine.launch - sum(own), 0))
+    return own._replace(launching=launching(calls, machine.launch, sum(own)))
+
+
+@formula("seconds that the host takes beyond the kernels it launches", "s", "vtrain")
+def launching(calls: Dim, each: Dim, busy: Dim) -> Dim:
+    """A device waits where its kernels are shorter than their launches, all together."""
+    return at_least(calls * each - busy, 0)
 
 
 class _Talk:
@@ -205,7 +211,7 @@ class _Context:
         return self.passes * there + back
 
 
-def _collective(line: Line, op: Collective, width: int | Fraction, machine: Machine, plan: Plan) -> tuple[Dim, Dim]:
+def collective(line: Line, op: Collective, width: int | Fraction, machine: Machine, plan: Plan) -> tuple[Dim, Dim]:
     """Seconds of a collective's forward and backward pass, none of it hidden."""
     payload = op.payload(line.step) * width
     group = machine.groups[op.group]
@@ -216,13 +222,13 @@ def _collective(line: Line, op: Collective, width: int | Fraction, machine: Mach
     back = 0 if op.still else sum([group.seconds(kind, payload) for kind in op.backward])
     if type(op) is not AllToAll:
         return there, back
-    sorting = _sorting(line, payload, machine)
+    sorting = _sorting(line, op, payload, machine)
     return there + sorting, back if op.still else back + sorting
 
 
-def _sorting(line: Line, payload: Dim, machine: Machine) -> Dim:
+def _sorting(line: Line, op: Collective, payload: Dim, machine: Machine) -> Dim:
     """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several."""
-    several = at_most(line.instances - 1, 1) * at_most(line.op.ways - 1, 1)
+    several = at_most(line.instances - 1, 1) * at_most(op.ways - 1, 1)
     return several * machine.roofline.moved("experts", 2 * payload, 1)
 
 

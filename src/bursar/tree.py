@@ -37,12 +37,14 @@ class Mark(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """What torch.autocast makes of an operator: the wires that it reads in FP32, whether what it makes is FP32, and whether it is
-    one product `together` with others that read the same."""
+    """What torch.autocast makes of an operator: the wires that it reads in FP32, whether what it makes is FP32, whether it is
+    one product `together` with others that read the same, whether it casts what it reads, and the matrices that one product has."""
 
     reads: tuple[str, ...] = ()
     made: bool = False
     together: bool = False
+    narrows: bool = False
+    matrices: Dim = 1
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,16 @@ torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install 
 FP32 = (
     "acos", "asin", "cosh", "erfinv", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt", "sinh", "tan",
     "pow.Tensor_Scalar", "pow.Tensor_Tensor", "pow.Scalar", "softplus", "layer_norm", "native_layer_norm", "group_norm",
+    "linalg_vector_norm",
 )  # fmt: skip
 # operators that are told to make FP32, unless they were told a dtype
 MAKES_FP32 = ("softmax.int", "log_softmax.int", "cumsum", "cumprod", "prod", "sum", "sum.dim_IntList")
 
+NARROW = ("einsum",)  # operators of a list that cast it to the narrow format
+
 # cast by one device alone, to the same effect: what is put together is promoted without a rule, the CPU's loss is given FP32
-# logits, and a sum of products is one product
-SAME = ("cat", "stack", "cross_entropy_loss", "einsum")
+# logits, a padded convolution one without, and complex numbers are made of FP32
+SAME = ("cat", "stack", "cross_entropy_loss", "conv2d.padding", "polar", "view_as_complex")
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +81,17 @@ def _made_wide(name: str) -> Callable[..., Any]:
     return run
 
 
+def _narrow(name: str) -> Callable[..., Any]:
+    operator = _operator(name)
+
+    def run(equation: str, operands: list[Any], **named: Any) -> Any:
+        dtype = torch.get_autocast_dtype("cpu")
+        with _without_autocast():
+            return operator(equation, [operand.to(dtype) for operand in operands], **named)
+
+    return run
+
+
 def _unknown(name: str) -> Callable[..., Any]:
     def run(*given: Any, **named: Any) -> Any:
         raise NotImplementedError(f"autocast of {name} differs between CUDA and the CPU")
@@ -85,7 +99,7 @@ def _unknown(name: str) -> Callable[..., Any]:
     return run
 
 
-UNKNOWN = sorted(differing().difference(FP32, MAKES_FP32, SAME))
+UNKNOWN = sorted(differing().difference(FP32, MAKES_FP32, NARROW, SAME))
 
 
 @contextmanager
@@ -99,6 +113,8 @@ def autocast(dtype: Any) -> Iterator[None]:
                 lists.impl(name, _cast(name), "AutocastCPU")
             for name in MAKES_FP32:
                 lists.impl(name, _made_wide(name), "AutocastCPU")
+            for name in NARROW:
+                lists.impl(name, _narrow(name), "AutocastCPU")
             for name in UNKNOWN:
                 lists.impl(name, _unknown(name), "AutocastCPU")
         with torch.autocast("cpu", dtype=dtype):

@@ -1,14 +1,15 @@
 """Proves what autograd keeps of transformers' modules under torch.autocast with FP32 weights, to the byte: the casts of weights and
-of what products read, FP32 residual sums, norms and rotated heads; for the whole model of every small config of each family that is
-said to be traced, with `eager` and with `sdpa` kernels, of random configs, in BF16 and FP16, and the peak of a whole training step.
+of what products read, FP32 residual sums, norms and rotated heads; for the whole model of every small config of every family that
+is traced at all, with `eager` and with `sdpa` kernels, of random configs, in BF16 and FP16, and the peak of a whole training step.
 
-The trace is one of real CPU tensors with CUDA's lists of operators (`cuda_autocast.py`); `saved.py` names what CUDA's kernels keep
-instead. Two of its differences depend on the format that a kernel is given, which under autocast is one for all: LayerNorm is given
-FP32, so that its statistics are FP32 on the CPU as well, and scaled_dot_product_attention is given the narrow format.
+The trace is one of real CPU tensors with CUDA's lists of operators (`cuda_autocast.py`). Where CUDA takes another kernel than the
+CPU, a stand-in keeps what CUDA's keeps, of tensors in the format that autocast hands to it: LayerNorm is given FP32, so that its
+statistics are FP32 on the CPU as well, attention the narrow format, and a grouped product, which is in no list, what it is given.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -16,13 +17,15 @@ import pytest
 
 from bursar import Plan, Training, load
 from bursar.errors import PlanError
-from bursar.kernels import MODULES
-from bursar.kernels.autocast import FAMILIES
+from bursar.kernels import CAST, IMPLEMENTATIONS, MODULES, Kernels, autocast, casts
 
 from . import cuda_autocast, reference, saved, test_peak
-from .cuda_autocast import autocast
+from . import test_saved_bytes_others as others
+from .differences import difference
 from .families import spec
 from .small import SMALL
+from .test_saved_bytes_dense import FAMILIES as DENSE
+from .test_saved_bytes_moe import GroupedProduct, moe
 from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
@@ -30,78 +33,141 @@ torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install 
 DTYPES = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
 POSITIONS = ("max_position_embeddings", "n_positions")  # beyond the lengths here
 NO_DROPOUT = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
-NAMES = [name for name, values in SMALL.items() if values["model_type"] in FAMILIES]
+NAMES = [name for name, values in SMALL.items() if values["model_type"] in MODULES]
+RANDOM = sorted({*DENSE, "gpt2", "llama", "mistral", "qwen2", "qwen3"})
 
 
-def differences(dtype: Any) -> type[saved.Differences]:
-    """CUDA's differences where autocast has cast what the kernels are given."""
+class EfficientAttention(torch.autograd.Function):  # type: ignore[misc]
+    """Keeps Q, K, V, the result (token by token), the log-sum of rows filled up to a multiple of 32, and a bias where there is one
+    (aten/src/ATen/native/transformers/cuda/attention.cu)."""
 
-    class Cast(saved.Differences):
-        def normed(self, x: Any, shape: Any, *others: Any, **named: Any) -> Any:
-            return super().normed(x.float(), shape, *others, **named)
-
-        def attended(self, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, **named: Any) -> Any:
-            mask = attn_mask if attn_mask is None or attn_mask.dtype == torch.bool else attn_mask.to(dtype)
-            return super().attended(q.to(dtype), k.to(dtype), v.to(dtype), attn_mask=mask, dropout_p=dropout_p, **named)
-
-    return Cast
+    @staticmethod
+    def forward(ctx: Any, q: Any, k: Any, v: Any, *bias: Any) -> Any:
+        batch, heads, seq, _ = q.shape
+        made = q.new_zeros((batch, seq, heads, v.shape[-1])).transpose(1, 2)
+        ctx.save_for_backward(q, k, v, made, torch.zeros((batch, heads, saved.filled(seq, 32))), *bias)
+        return made
 
 
-def under_autocast(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
-    """Models whose forward pass, loss included, runs under autocast."""
-    build = reference.build
+class Cuda(saved.Differences):
+    """What CUDA has in the place of the CPU's kernels, given what autocast has cast."""
 
-    def built(*given: Any, **named: Any) -> Any:
-        model = build(*given, **named)
-        forward = model.forward
+    def __init__(self, dtype: Any) -> None:
+        super().__init__()
+        self.dtype = dtype
 
-        def cast(*inputs: Any, **options: Any) -> Any:
-            with autocast(dtype):
-                return forward(*inputs, **options)
+    def normed(self, x: Any, shape: Any, *others: Any, **named: Any) -> Any:
+        return super().normed(x.float(), shape, *others, **named)
 
-        model.forward = cast
-        return model
+    def attended(self, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, **named: Any) -> Any:
+        q, k, v = (tensor.to(self.dtype) for tensor in (q, k, v))
+        if k.shape[1] != q.shape[1] and not named.get("enable_gqa"):  # no fused kernel takes one head for all
+            return super().attended(q, k, v, attn_mask=attn_mask, dropout_p=dropout_p, **named)
+        if attn_mask is None and q.shape[-1] == v.shape[-1]:
+            return self.attention(q, k, v, **named)
+        assert not named.get("enable_gqa")
+        return EfficientAttention.apply(q, k, v, *(() if attn_mask is None else (others.aligned(attn_mask, self.dtype),)))
 
-    monkeypatch.setattr(reference, "build", built)
+    def in_place(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(torch.nn.functional, "dropout", saved.native_dropout)
+        patch.setattr(torch.nn.functional, "layer_norm", self.normed)
+        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", self.attended)
+        patch.setattr(moe, "_grouped_mm", lambda x, weight, offs: GroupedProduct.apply(x.to(weight.dtype), weight, offs))
 
 
-def compare(values: Values, kernels: str, seq: int, batch: int, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+def under_autocast(model: Any, dtype: Any) -> Any:
+    """A model whose forward pass, loss included, runs under autocast."""
+    forward = model.forward
+
+    def cast(*inputs: Any, **options: Any) -> Any:
+        with cuda_autocast.autocast(dtype):
+            return forward(*inputs, **options)
+
+    model.forward = cast
+    return model
+
+
+def traced(values: Values, kernels: str, precision: str, seq: int, batch: int) -> tuple[int, Counter[str]]:
+    """Bytes of the storages that the graph of the loss holds, and what CUDA keeps beyond, by name."""
+    cuda = Cuda(DTYPES[precision])
+    with pytest.MonkeyPatch.context() as patch:
+        cuda.in_place(patch)
+        model = reference.build(values, device="cpu", attention=kernels, experts=None).float().train()
+        on_cpu = others.held_bytes(under_autocast(model, cuda.dtype), others.arguments(values, "fp32", seq, batch))
+    cuda.bytes["of the family"] = difference(values, 4, seq, batch)
+    return on_cpu, cuda.bytes
+
+
+def compare(values: Values, kernels: str, seq: int, batch: int, precision: str = "bf16-autocast") -> None:
     ours = load(values).activations(Plan(kernels=kernels, precision=precision, micro_batch=batch), seq)
-    under_autocast(monkeypatch, DTYPES[precision])
-    monkeypatch.setattr(saved, "Differences", differences(DTYPES[precision]))
-    on_cpu, beyond = saved.saved_bytes(values, kernels, "fp32", seq, batch, monkeypatch)  # FP32 weights
+    on_cpu, beyond = traced(values, kernels, precision, seq, batch)
     assert ours.total == on_cpu + sum(beyond.values()), (beyond, {entry.path: entry.value for entry in ours.entries})
 
 
 @pytest.mark.parametrize(("kernels", "seq", "batch"), [("eager", 4, 2), ("sdpa", 20, 1)])
 @pytest.mark.parametrize("name", NAMES)
-def test_what_autograd_saves(name: str, kernels: str, seq: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_autograd_saves(name: str, kernels: str, seq: int, batch: int) -> None:
     values = {**SMALL[name], **(NO_DROPOUT if "n_embd" in SMALL[name] and kernels == "sdpa" else {})}
-    compare(values, kernels, seq, batch, monkeypatch, "bf16-autocast")
+    compare(values, kernels, seq, batch)
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if hasattr(spec(family), "random")])
-def test_random_configs(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_several_sequences(family: str) -> None:
+    """The other length of each of the two kernels, of the family's first config."""
+    values = next(values for values in SMALL.values() if values["model_type"] == family)
+    values = {**values, **(NO_DROPOUT if "n_embd" in values else {})}
+    for kernels, seq, batch in [("eager", 16, 3), ("sdpa", 4, 2)]:
+        compare(values, kernels, seq, batch, "fp16-autocast")
+
+
+@pytest.mark.parametrize("family", [family for family in RANDOM if hasattr(spec(family), "random")])
+def test_random_configs(family: str) -> None:
     pick = Random(family)
     for _ in range(3):
         values = {"model_type": family, **spec(family).random(pick)}  # type: ignore[union-attr]
         values |= {key: 64 for key in POSITIONS if key in values}
         seq, batch = pick.choice([(3, 2), (7, 1), (24, 3), (31, 1), (32, 2)])
-        with monkeypatch.context() as patch:
-            compare(values, pick.choice(["eager", "sdpa"]), seq, batch, patch, pick.choice(list(DTYPES)))
+        compare(values, pick.choice(["eager", "sdpa"]), seq, batch, pick.choice(list(DTYPES)))
+
+
+# switches that no small config has: many chunks, sums that weights are divided by, capped and gated functions
+SWITCHES: list[tuple[str, Values]] = [
+    ("mamba2", {"chunk_size": 2, "residual_in_fp32": False}),
+    ("minimax", {"block_size": 3}),
+    ("qwen3_moe", {"norm_topk_prob": True}),
+    ("deepseek_v3", {"norm_topk_prob": False}),
+    ("deepseek_v2", {"topk_method": "group_limited_greedy", "n_group": 2, "topk_group": 1}),
+    ("phimoe", {"input_jitter_noise": 0.0}),
+    ("t5", {"feed_forward_proj": "gated-gelu"}),
+    ("vit", {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}),
+    ("gpt_oss", {"attention_dropout": 0.1}),
+    ("falcon-rw", {"attention_dropout": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "switch"), SWITCHES)
+def test_switches(name: str, switch: Values) -> None:
+    compare({**SMALL[name], **switch}, "eager", 20, 2)
+
+
+@pytest.mark.parametrize(("seq", "batch"), [(64, 1), (130, 2)])
+def test_chunks_of_a_delta_rule(seq: int, batch: int) -> None:
+    """One whole chunk, and three of them: the first state has no gradient, and nothing reads the last."""
+    compare(SMALL["qwen3_next"], "eager", seq, batch)
 
 
 @pytest.mark.parametrize("function", ["gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu"])
-def test_every_activation(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_activation(function: str) -> None:
     """A power runs in FP32, so that `gelu_new` makes FP32 of a narrow input; others stay narrow."""
-    compare({**SMALL["gpt2"], "activation_function": function}, "eager", 20, 2, monkeypatch, "fp16-autocast")
+    compare({**SMALL["gpt2"], "activation_function": function}, "eager", 20, 2, "fp16-autocast")
 
 
 def test_the_lists_are_those_of_cuda() -> None:
     """Every operator that is cast here is one that CUDA casts; others that differ raise."""
-    assert set(cuda_autocast.FP32) | set(cuda_autocast.MAKES_FP32) <= cuda_autocast.differing() | {"prod"}  # which both cast
+    cast = {*cuda_autocast.FP32, *cuda_autocast.MAKES_FP32, *cuda_autocast.NARROW}
+    assert cast <= cuda_autocast.differing() | {"prod"}  # which both cast
     x = torch.ones(3, 3)
-    with autocast(torch.bfloat16):
+    with cuda_autocast.autocast(torch.bfloat16):
         narrow = x @ x
         assert narrow.dtype == torch.bfloat16
         assert torch.softmax(narrow, -1).dtype == narrow.pow(2).dtype == narrow.sum().dtype == torch.float32
@@ -154,7 +220,8 @@ def test_the_peak_of_a_step(shape: str, kernels: str, seq: int, batch: int, monk
     """In the loss, in a norm, in a softmax: but for Python's numbers (`test_peak.py`) to the byte."""
     values = test_peak.SHAPES[shape]
     test_peak.without_scratch(monkeypatch)
-    under_autocast(monkeypatch, torch.bfloat16)
+    build = reference.build
+    monkeypatch.setattr(reference, "build", lambda *given, **named: under_autocast(build(*given, **named), torch.bfloat16))
     truth = test_peak.measured(values, kernels, "fp32", seq, batch, 1, "sgd")
     named = "sdpa,attention=flash-cpu" if kernels == "sdpa" else kernels
     monkeypatch.setattr("bursar.rules.TRACED", ("eager", named))
@@ -167,12 +234,23 @@ def test_the_peak_of_a_step(shape: str, kernels: str, seq: int, batch: int, monk
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_family_is_traced_under_autocast_or_refused_by_name() -> None:
-    assert set(FAMILIES) <= set(MODULES) and {values["model_type"] for values in map(SMALL.__getitem__, NAMES)} == set(FAMILIES)
-    for family in sorted(set(MODULES) - set(FAMILIES)):
-        values = next(values for values in SMALL.values() if values["model_type"] == family)
-        with pytest.raises(PlanError, match=f"not traced for family {family}"):
-            load(values).activations(Plan(kernels="eager", precision="bf16-autocast"), 4)
+def test_every_traced_family_is_traced_under_autocast() -> None:
+    """Every family of `MODULES` has a config here, and none is refused."""
+    assert {SMALL[name]["model_type"] for name in NAMES} == set(MODULES)
+    for name in NAMES:
+        Training(load(SMALL[name]), Plan(kernels="eager", precision="bf16-autocast"), length=4)
+
+
+def test_the_tables_name_what_there_is() -> None:
+    """Every row is of an implementation that a traced family has, or of a family."""
+    used = {
+        (slot, name) for family in MODULES for profile in ("eager", "sdpa") for slot, name in Kernels(profile, family).slots.items()
+    }
+    assert {*casts.FORMATS, *CAST, *autocast.UNLISTED, *autocast.BATCHED} <= used
+    assert {("norm", name) for name in autocast.NORMED_AS_READ} | {("rotary", name) for name in autocast.TABLES_AS_READ} <= used
+    assert {(slot, name) for (slot, _), name in CAST.items()} <= set(IMPLEMENTATIONS)
+    families = {*autocast.ONE_PRODUCT, *autocast.NARROW_INPUTS, *autocast.ROTATED_AS_READ, *autocast.BIAS_APART}
+    assert families <= set(MODULES)
 
 
 REFUSED = [

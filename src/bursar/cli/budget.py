@@ -38,6 +38,7 @@ def run(options: Options) -> Payload:
         **_executed(known, options["recompute"]),
         "device": device.id if device else None,
         **about,
+        "beside": _beside(known.get("flops")),
         "possible": known.get("mfu", 0) <= 1,
         "solved": [step._asdict() for step in steps],
         "source": _sources(steps),
@@ -120,6 +121,26 @@ def _executed(known: Payload, recompute: str) -> Payload:
         "recompute": recompute,
     }
     return {**found, **({"hfu": known["mfu"] * (3 + again) / 3} if "mfu" in known else {})}
+
+
+def _beside(flops: float | None) -> list[Payload]:
+    """Published runs and thresholds of laws, and how many times as much this one is."""
+    from bursar.budget import figures
+
+    if flops is None:
+        return []
+    return [
+        {
+            "name": name,
+            "kind": kind,
+            "flops": fact.si,
+            "ratio": flops / fact.si,
+            "note": fact.note,
+            "source": fact.source.title,
+            "as_of": fact.source.as_of,
+        }
+        for name, kind, fact in figures()
+    ]
 
 
 def _sources(steps: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The register replayed: every claimed number asked of bursar in process, and the verdict on every statement."""
+"""The register replayed: every claimed number asked of bursar in process, the verdict on every statement, every convention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bursar.register.asking import Line
     from bursar.register.replay import Replayed
-    from bursar.register.statements import Statement
+    from bursar.register.statements import Convention, Statement
 
 Options = dict[str, Any]
 Payload = dict[str, Any]
@@ -20,12 +20,13 @@ FAILED = 2  # exit status where a number differs
 def check(options: Options) -> Payload:
     """The register of published claims replayed: every number, and the verdict on every statement with its reason."""
     from bursar.register import replay
-    from bursar.register.statements import statements
+    from bursar.register.statements import conventions, statements
 
     lang, own = options["lang"], options["claims"]
     numbers = replay.claims(own) if own else replay.register()
-    said = () if own else statements()
-    wanted = replay.chosen([*[one.id for one in numbers], *[one.id for one in said]], options["only"])
+    said, adopted = () if own else statements(), () if own else conventions()
+    ids = [*[one.id for one in numbers], *[one.id for one in said], *[one.id for one in adopted]]
+    wanted = replay.chosen(ids, options["only"])
     rows = list(replay.replay([number for number in numbers if number.id in wanted], ask))
     computed = {row.number.id: row for row in rows}
     groups = replay.counts(rows)
@@ -34,6 +35,7 @@ def check(options: Options) -> Payload:
         "check": [
             *[_number(row, own or _cited(row.number.id, said, lang), lang) for row in rows],
             *[_statement(one, computed, lang) for one in said if one.id in wanted],
+            *[_convention(one, computed, lang) for one in adopted if one.id in wanted],
         ],
         "groups": groups,
         "verdicts": _verdicts([one for one in said if one.id in wanted]),
@@ -83,17 +85,37 @@ def _place(one: Statement, lang: str) -> str:
 
 
 def _statement(one: Statement, computed: dict[str, Replayed], lang: str) -> Payload:
-    found = {name: computed[name].computed for name in one.numbers if name in computed}
     return {
         "id": one.id,
         "what": one.title[lang],
         "claimed": one.stated[lang],
-        "computed": found,
+        "computed": _values(one.numbers, computed),
         "verdict": one.verdict,
         "reason": one.reason[lang],
         "numbers": list(one.numbers),
         "answered_by": list(one.answered_by),
         "source": _place(one, lang),
+    }
+
+
+def _values(names: tuple[str, ...], computed: dict[str, Replayed]) -> dict[str, str | None]:
+    """The values that a verdict rests on."""
+    return {name: computed[name].computed for name in names if name in computed}
+
+
+def _convention(one: Convention, computed: dict[str, Replayed], lang: str) -> Payload:
+    from bursar.report.words import say
+
+    return {
+        "id": one.id,
+        "what": one.question[lang],
+        "claimed": one.positions[lang],
+        "computed": _values(one.numbers, computed),
+        "verdict": "ADOPTED",
+        "convention": one.convention[lang],
+        "reason": one.reason[lang],
+        "numbers": list(one.numbers),
+        "source": say("check_register", lang),
     }
 
 

@@ -126,7 +126,17 @@ def time(options: Options) -> Payload:
     if device is None:
         raise PlanError("a time needs a device", field="device", valid="--device NAME")
     training, batch = jobs.training(model_of(options), options, device)
-    return {**_job(training, options), "asked_tokens": batch.asked_tokens, **times_of(training), **run_of(training, options)}
+    found = {**_job(training, options), "asked_tokens": batch.asked_tokens, **times_of(training), **run_of(training, options)}
+    return {**found, "entries": _seconds(training)}
+
+
+def _seconds(training: Training) -> list[Payload]:
+    """What every operator, collective and wait of the slowest rank takes; the seconds add up to the step."""
+    from bursar import time_ledger
+
+    keys = ("path", "op", "phase", "kind", "formula", "source")
+    book = time_ledger.of_step(training)
+    return [{**{key: getattr(entry, key) for key in keys}, "seconds": entry.value, "count": entry.times} for entry in book]
 
 
 def times_of(training: Training) -> Payload:
@@ -134,12 +144,14 @@ def times_of(training: Training) -> Payload:
 
     seconds = training.seconds
     tokens = training.global_batch * training.length
-    fastest, slowest = band()
+    origin = training.achieved.origin
+    fastest, slowest = band(origin)
     rate = training.model_flops / seconds.step / training.plan.devices
     return {
         "step_s": seconds.step,
         "step_s_band": [seconds.step * fastest.si, seconds.step * slowest.si],
-        "band": f"uncalibrated: {slowest.source.title}",
+        "band": f"{origin}: {slowest.source.title}",
+        "band_origin": origin,
         "tokens_per_s": tokens / seconds.step,
         "tokens_per_s_per_device": tokens / seconds.step / training.plan.devices,
         "model_flops_per_step": training.model_flops,

@@ -253,6 +253,15 @@ VERBS: Mapping[str, Verb] = {
         "bursar.cli.formats", "bursar.report.formats", "bursar.report.formats",
     ),
     "numerics": Verb(False, (), "bursar numerics sum", answers="bursar.cli.numerics", verbs=NUMERICS),
+    "glossary": Verb(
+        False, (), "bursar glossary D", "[letter]", answers="bursar.cli.glossary", report="bursar.report.glossary"
+    ),
+    "diff": Verb(
+        False,
+        ("against", "convention", "seq", "micro_batch", "kv_dtype", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING,
+         *DEGREES, *CLUSTER, *READ),
+        "bursar diff llama-2-7b llama-3-8b", "a [b]", answers="bursar.cli.diff", report="bursar.report.diff",
+    ),
     "models": Verb(False, (), "bursar models", answers=CATALOGS),
     "devices": Verb(False, (), "bursar devices --json", answers=CATALOGS),
     "optimizers": Verb(False, (), "bursar optimizers", answers=CATALOGS),

@@ -25,6 +25,8 @@ from bursar.kernels import (
     adapters,
     attention,
     autocast,
+    cast_scans,
+    casts,
     cores,
     decoders,
     encoders,
@@ -49,11 +51,11 @@ from bursar.ops.softcap import SoftCap
 from bursar.step import Step
 from bursar.tree import Op
 
-__all__ = ["IMPLEMENTATIONS", "MODULES", "PROFILES", "TRACED", "WIDE", "Implementation", "Items", "Kernels"]
+__all__ = ["CAST", "IMPLEMENTATIONS", "MODULES", "PROFILES", "TRACED", "WIDE", "Implementation", "Items", "Kernels"]
 # importing them fills the table
 ROOMS = (
-    adapters, attention, cores, decoders, encoders, experts, held, lightning, losses, main_grad, mixtures, narrow_losses,
-    pointwise, recurrent, scans, sharded_losses, token_loops,
+    adapters, attention, cast_scans, cores, decoders, encoders, experts, held, lightning, losses, main_grad, mixtures,
+    narrow_losses, pointwise, recurrent, scans, sharded_losses, token_loops,
 )  # fmt: skip
 
 _TRANSFORMERS = {
@@ -127,6 +129,14 @@ WIDE: dict[tuple[str, str], str] = {
 }
 
 
+# what takes the place of an implementation under autocast, where the casts are its own
+CAST: dict[tuple[str, str], str] = {
+    ("state_space_dual", "padded-chunks"): "padded-chunks-cast",
+    ("linear_recurrence", "by-token"): "by-token-cast",
+    ("delta", "padded-chunks"): "padded-chunks-cast",
+}
+
+
 @dataclass(frozen=True)
 class Kernels:
     """One implementation for every operator of a family; `wide` says that the working dtype is FP32, `quantised` that products with
@@ -175,6 +185,11 @@ class Kernels:
         return Kernels.named(self.name, self.family, wide=True)
 
     @cached_property
+    def narrowed(self) -> dict[str, Implementation]:
+        """The same where autocast casts what products read."""
+        return {slot: IMPLEMENTATIONS[slot, CAST.get((slot, kernel.name), kernel.name)] for slot, kernel in self.table.items()}
+
+    @cached_property
     def included(self) -> Mapping[type[Op], Implementation] | None:
         """What the loss takes in: the output layer, and a cap of the logits."""
         output = self.table["loss"].included
@@ -182,8 +197,8 @@ class Kernels:
 
     def of(self, op: Op) -> Implementation:
         """The implementation of an operator; an operator that the profile does not know is an error."""
-        if op.cast is not None and autocast.works_wide(op):
-            return self.widened.table[op.slot]
+        if op.cast is not None:
+            return self.widened.table[op.slot] if autocast.works_wide(op) else self.narrowed[op.slot]
         try:
             return self.table[op.slot] if self.included is None else self.included.get(type(op), self.table[op.slot])
         except KeyError:
@@ -191,7 +206,7 @@ class Kernels:
 
     def keeps(self, op: Op, wire: str, step: Step) -> Items:
         kernel = self.of(op)
-        items = kernel.keeps(op, wire, step)
         if op.cast is not None:
-            return autocast.kept(op, kernel, items, step)
+            return casts.kept(op, wire, kernel, self.table[op.slot].name, step)
+        items = kernel.keeps(op, wire, step)
         return items if op.trainable and not op.without else frozen.needed(op, kernel, items)

@@ -38,6 +38,7 @@ def _softmax_topk(op: Router, wire: str, step: Step) -> Items:
     return (*op.reads, _scores(op, step), *_chosen(op, step, "statistics"))
 
 
+@implementation("router", "softmax-topk-cast-as-read", "transformers")  # to the format of what it reads, which autocast tells apart
 @implementation("router", "softmax-topk-cast", "transformers")
 def _softmax_topk_cast(op: Router, wire: str, step: Step) -> Items:
     return (*op.reads, _scores(op, step), *_chosen(op, step, "activation"))

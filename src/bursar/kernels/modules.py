@@ -36,7 +36,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
         "router": "sigmoid-topk-wide",
         "norm": "upcast-weight-beside-groups",
     },
-    "jamba": {"conv": "padded", "selective_scan": "by-token"},
+    "jamba": {"conv": "padded", "selective_scan": "by-token", "router": "softmax-topk-cast-as-read"},
     "qwen3_next": {
         "conv": "padded-of-joined",
         "activation": "composed-beside-decay",

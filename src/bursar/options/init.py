@@ -47,6 +47,7 @@ def seeded(text: str | int) -> int:
     return count(text, low=0, high=2**32)
 
 
+READS = (real, sizes, span, seeded)
 ROWS: tuple[Option, ...] = (
     Option("fan_in", degree, None, (), "inputs that an output sums", "扇入：每个输出所求和的输入数"),
     Option("fan_out", degree, None, (), "outputs that an input reaches", "扇出：每个输入所影响的输出数"),

@@ -43,6 +43,8 @@ def within(text: str | tuple[float, float]) -> tuple[float, float]:
     return found
 
 
+READS = (additions, side, steps, names, sides, within)  # what reads numbers and names
+
 ROWS: tuple[Option, ...] = (
     Option("rounding", None, "nearest-even", (*ROUNDINGS, "stochastic"), "how a value is rounded", "舍入方式"),
     Option("saturate", None, False, (), "a value that is too large becomes the largest number", "溢出时取最大值（饱和）"),

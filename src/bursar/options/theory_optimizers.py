@@ -50,6 +50,8 @@ def tensors(text: str | float | list[Any]) -> tuple[Tensor, ...]:
     return tuple([tensor(part) for part in parts])
 
 
+READS = (tensor, tensors)  # what reads numbers and names
+
 ROWS: tuple[Option, ...] = (
     Option("theta", tensor, 1.0, (), "the weight: 1, 3,4 or [[1,2],[3,4]]", "权重：1、3,4 或 [[1,2],[3,4]]"),
     Option(

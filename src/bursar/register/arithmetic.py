@@ -1,7 +1,7 @@
 """Arithmetic over named answers: `a / b`, `100 * (a / 3.14e23 - 1)`, `16 * a == b`.
 
-Numbers, names, + − * / ** and parentheses, and == between two sums; nothing else is read. Whole numbers and their quotients stay
-exact. Expressions are short and powers bounded, so that none can hang.
+Numbers, names, + − * / ** and parentheses, and == or < between two sums; nothing else is read. Whole numbers and their quotients
+stay exact. Expressions are short and powers bounded, so that none can hang.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bursar.errors import PlanError, shown
 
 Number: TypeAlias = int | float | Fraction
 LENGTH, NODES, BITS = 400, 100, 4096
-VALID = "numbers, names of values, + - * / ** ( ) and =="
+VALID = "numbers, names of values, + - * / ** ( ), == and <"
 
 
 def parse(text: str) -> ast.expr:
@@ -51,8 +51,8 @@ def _allowed(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant):
         return type(node.value) in (int, float)
     if isinstance(node, ast.Compare):
-        return [type(op) for op in node.ops] == [ast.Eq]
-    plain = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.USub, ast.UAdd, ast.Eq)
+        return [type(op) for op in node.ops] in ([ast.Eq], [ast.Lt])
+    plain = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.USub, ast.UAdd, ast.Eq, ast.Lt)
     return isinstance(node, plain) or type(node) in _OPERATORS
 
 
@@ -65,6 +65,8 @@ def _value(node: ast.expr, answers: Mapping[str, Any]) -> Any:
         inner = _number(node.operand, answers)
         return -inner if isinstance(node.op, ast.USub) else inner
     if isinstance(node, ast.Compare):
+        if isinstance(node.ops[0], ast.Lt):
+            return bool(_number(node.left, answers) < _number(node.comparators[0], answers))
         return bool(_value(node.left, answers) == _value(node.comparators[0], answers))
     assert isinstance(node, ast.BinOp)
     return _OPERATORS[type(node.op)](_number(node.left, answers), _number(node.right, answers))
@@ -90,7 +92,7 @@ def _power(base: Number, exponent: Number) -> Number:
             raise OverflowError
         power: Number = exact**exponent
         return power
-    found = float(base) ** float(exponent)
+    found: float | complex = float(base) ** float(exponent)
     if isinstance(found, complex) or not math.isfinite(found):
         raise OverflowError
     return found

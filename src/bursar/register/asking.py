@@ -9,35 +9,43 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 from bursar import catalog
 from bursar.errors import PlanError, shown
-from bursar.options import OPTIONS, matrix, switch
+from bursar.options import OPTIONS, init, matrix, switch, theory_formats, theory_optimizers
 from bursar.options import option as read
+from bursar.theory.initialization import schemes
 
 Line: TypeAlias = tuple[str, ...]
 Ask: TypeAlias = Callable[[Line], Mapping[str, Any]]
 
-MODEL, WORD = "model", "word"
+MODEL, WORD, EXAMPLE, OF_MODEL = "model", "word", "example", "word, then model"
 # verbs that read no file and write none, by what their arguments are; a search takes too long for a claim
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
-    "run": MODEL, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
+    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
     )},
     "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL, "scaling power": WORD,
+    **{f"init {verb}": WORD for verb in (*schemes.NAMES, "truncated", "gain", "mup", "attention", "propagate")},
+    "formats": WORD, "format": WORD, **{f"numerics {verb}": WORD for verb in ("sum", "loss-scaling", "matmul", "line")},
+    **{f"optimizer {verb}": WORD for verb in ("step", "accumulate", "lineage")},
 }  # fmt: skip
 # how options are read that are numbers, sizes or matrices
 READS = (
     read.count, read.length, read.past, read.degree, read.rank, read.money, read.positive, read.probability, read.share,
-    read.changes, read.layers, *matrix.READS,
+    read.changes, read.layers, *matrix.READS, *init.READS,
+    *theory_formats.READS, *theory_optimizers.READS,
 )  # fmt: skip
 TEXTS = (
     "law", "device", "family", "as_family", "derivation", "kv_dtype", "lora_targets", "recompute", "offload", "kernels", "storage",
-    "activation",
+    "activation", "scheme", "nonlinearity", "on", "events", "momentum_form",
 )  # fmt: skip
+MEASURED = ("trace",)  # verbs that need PyTorch
+_EXAMPLE = re.compile(r"bursar\.measure\.examples:[a-z0-9_]+")
 _WORD = re.compile(r"-?[\w.,:=+*\[\]][\w.,:=+*\[\]-]*")
 _PART = re.compile(r"([\w-]+)|\[(\d+)\]|\[([\w-]+)=([^\]]+)\]")
 
@@ -51,8 +59,9 @@ def line(text: str, where: str) -> Line:
     verb = next((verb for verb in (" ".join(words[:2]), " ".join(words[:1])) if verb in VERBS), None)
     if verb is None:
         raise PlanError(f"a claim may not ask {shown(text)}", field="ask", value=text, valid=sorted(VERBS), where=where)
-    for argument in _arguments(words[len(verb.split()) :], text, where):
-        _check_argument(argument, VERBS[verb], text, where)
+    kind = VERBS[verb]
+    for place, argument in enumerate(_arguments(words[len(verb.split()) :], text, where)):
+        _check_argument(argument, (MODEL if place else WORD) if kind == OF_MODEL else kind, text, where)
     return words
 
 
@@ -84,8 +93,16 @@ def _check_argument(argument: str, kind: str, text: str, where: str) -> None:
         raise PlanError(
             f"a claim may not ask about {shown(argument)}", field="ask", value=text, valid="a model of the catalog", where=where
         )
+    if kind == EXAMPLE and not _EXAMPLE.fullmatch(argument):
+        valid = "bursar.measure.examples:NAME"
+        raise PlanError(f"a claim may not run {shown(argument)}", field="ask", value=text, valid=valid, where=where)
     if kind == WORD and not _WORD.fullmatch(argument):
         raise PlanError(f"{shown(argument)} in a claim", field="ask", value=text, valid="a number or a word", where=where)
+
+
+def absent(words: Line) -> bool:
+    """Whether a command line needs a library that is not installed."""
+    return words[0] in MEASURED and find_spec("torch") is None
 
 
 def part(answer: Any, path: str) -> Any:

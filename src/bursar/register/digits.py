@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Context, Decimal, Overflow
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Overflow, localcontext
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -63,12 +63,18 @@ def _at(place: str, value: Value, bound: bool) -> Compared:
     if bound:
         limit = Fraction(Decimal(place.replace(",", "")))
         return Compared(place, True) if exact <= limit else Compared(f"{float(exact):.2g}", False)
-    text = written(exact, place)
-    return Compared(text, text == written(_exact(place) or Fraction(0), place))
+    claimed = written(_exact(place) or Fraction(0), place)
+    texts = [written(exact, place, rounding) for rounding in (ROUND_HALF_EVEN, ROUND_HALF_UP)]  # half-way may be written either way
+    return Compared(claimed if claimed in texts else texts[0], claimed in texts)
 
 
-def written(value: Fraction, place: str) -> str:
+def written(value: Fraction, place: str, rounding: str = ROUND_HALF_EVEN) -> str:
     """A number with the digits and in the style of a place."""
+    with localcontext(rounding=rounding):
+        return _written(value, place)
+
+
+def _written(value: Fraction, place: str) -> str:
     if place.startswith("0x"):
         return f"0x{int(value):0{len(place) - 2}X}" if value.denominator == 1 and value >= 0 else str(float(value))
     mantissa, _, exponent = place.lower().partition("e")

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from bursar.errors import BursarError, FactError, shown
 from bursar.facts import data, read_toml
 from bursar.register import arithmetic, digits, numbers
-from bursar.register.asking import Ask, part
+from bursar.register.asking import Ask, absent, part
 from bursar.register.numbers import Number
 
-REPRODUCED, DIFFERS, REFUSED, NOT_BUILT = "reproduced", "differs", "refused", "not built"
+REPRODUCED, DIFFERS, REFUSED, NOT_BUILT, NOT_MEASURED = "reproduced", "differs", "refused", "not built", "not measured"
+VERDICTS = (REPRODUCED, DIFFERS, REFUSED, NOT_BUILT, NOT_MEASURED)  # not measured: PyTorch is not installed
 MOST_BYTES = 1_000_000
 
 
@@ -57,8 +58,10 @@ def chosen(ids: Sequence[str], only: str | None) -> set[str]:
 
 
 def _begins(name: str, wanted: str) -> bool:
-    """`N1` begins N1.09, not N12.01; `S` begins every statement."""
-    return name == wanted or name.startswith((f"{wanted}.", f"{wanted}-")) or (wanted in ("N", "S") and name.startswith(wanted))
+    """`N1` begins N1.09, not N12.01; `S` begins every statement, `B` every convention."""
+    return (
+        name == wanted or name.startswith((f"{wanted}.", f"{wanted}-")) or (wanted in ("N", "S", "B") and name.startswith(wanted))
+    )
 
 
 def replay(claimed: Sequence[Number], ask: Ask) -> Iterator[Replayed]:
@@ -69,6 +72,8 @@ def replay(claimed: Sequence[Number], ask: Ask) -> Iterator[Replayed]:
 
 
 def _replayed(number: Number, ask: Ask) -> Replayed:
+    if any(absent(line) for line, _ in number.asks.values()):
+        return Replayed(number, None, NOT_MEASURED)
     answers: dict[str, Any] = {}
     refusals: list[str] = []
     try:
@@ -87,6 +92,6 @@ def counts(rows: Sequence[Replayed]) -> Mapping[str, Mapping[str, int]]:
     """How many of each verdict, by group (`N3`)."""
     groups: dict[str, dict[str, int]] = {}
     for row in rows:
-        own = groups.setdefault(row.number.id.partition(".")[0], dict.fromkeys((REPRODUCED, DIFFERS, REFUSED, NOT_BUILT), 0))
+        own = groups.setdefault(row.number.id.partition(".")[0], dict.fromkeys(VERDICTS, 0))
         own[row.verdict] += 1
     return groups

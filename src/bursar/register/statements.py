@@ -1,4 +1,5 @@
-"""The statements of the documents that bursar grew from: what each says, the verdict on it, and the reason."""
+"""The statements of the documents that bursar grew from: what each says, the verdict on it, and the reason; and the conventions
+that settle where they contradict each other."""
 
 from __future__ import annotations
 
@@ -25,6 +26,27 @@ class Statement:
     reason: Mapping[str, str]
     numbers: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A question that the documents answer differently: their positions, the convention adopted, and why."""
+
+    id: str
+    question: Mapping[str, str]
+    positions: Mapping[str, str]
+    convention: Mapping[str, str]
+    reason: Mapping[str, str]
+    numbers: tuple[str, ...] = ()
+
+
+def conventions() -> tuple[Convention, ...]:
+    """All conventions in order."""
+    rows = read_toml(data("register", "conventions.toml"), "conventions.toml")["convention"]
+    try:
+        return tuple(Convention(**{**row, "numbers": tuple(row.get("numbers", ()))}) for row in rows)
+    except TypeError as error:
+        raise FactError(f"a convention has wrong keys: {error}", field="convention") from None
 
 
 def statements() -> tuple[Statement, ...]:

@@ -41,6 +41,10 @@ def _run(payload: Payload, lang: str, console: Console) -> None:
         if payload.get(key) is not None:
             table.add_row(say(NAMES.get(key, f"run_{key}"), lang), _number(payload[key]), Text(how.get(key, "")))
     console.print(table)
+    for row in payload["beside"]:
+        facts = {"name": row["name"], "flops": f"{row['flops']:.3g}", "ratio": f"{row['ratio']:.3g}", "source": row["source"]}
+        note = say("run_revoked", lang, date=row["note"].rsplit(" ", 1)[-1]) if row["note"] else ""
+        console.print(Text(say(f"run_beside_{row['kind']}", lang, note=note, **facts), "dim"))
     if "devices_exact" in payload:
         console.print(say("run_devices", lang, exact=payload["devices_exact"]))
     if not payload["possible"]:

@@ -254,7 +254,8 @@ def _notes(payload: Payload, lang: str, console: Console) -> None:
     low, high = payload["step_s_band"]
     step = payload["step_s"]
     facts = {"low": low / step, "high": high / step, "low_s": duration(low), "high_s": duration(high)}
-    console.print(say("band", lang, **facts), style="dim")
+    origin = payload["band_origin"]
+    console.print(say("band" if origin == "uncalibrated" else f"band_{origin}", lang, **facts), style="dim")
     if "host_update_s_band" in payload:
         fastest, slowest = payload["host_update_s_band"]
         usual = payload["breakdown_s"]["optimizer"]

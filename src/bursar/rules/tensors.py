@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bursar import marks, recompute
-from bursar.kernels import MODULES, TRACED, autocast, frozen
+from bursar.kernels import MODULES, TRACED, frozen
 from bursar.parallel.schedules import schedule
 from bursar.plan import Plan
 from bursar.precision import RECIPES
@@ -27,14 +27,9 @@ def of_precision(architecture: Architecture, plan: Plan, job: Job) -> Iterator[D
 
 def of_autocast(architecture: Architecture, plan: Plan) -> Iterator[Demand]:
     """What torch.autocast keeps is traced for whole modules of transformers that keep everything."""
-    name, family = plan.precision, architecture.family
+    name = plan.precision
     traced = ", ".join(TRACED)
     yield Demand(plan.kernels in TRACED, lambda plan: f"precision={name} with kernels={plan.kernels}", lambda plan: traced)
-    yield Demand(
-        family in autocast.FAMILIES,
-        lambda plan: f"what autocast keeps is not traced for family {family}",
-        lambda plan: f"another precision, or one of {', '.join(autocast.FAMILIES)}",
-    )
     yield Demand(
         (plan.tensor == 1) & (plan.context == 1),
         lambda plan: f"precision={name} with tp={plan.tensor}, cp={plan.context}: autocast is traced for whole operators",

@@ -95,7 +95,7 @@ def _turn(array: Array, of: Affine, other: Affine, role: str) -> Array:
 
 def _upright(of: Affine, role: str) -> bool:
     """Whether a matrix is stored as Y = W·X has it: (outputs, inputs), (inputs, samples), (outputs, samples)."""
-    return of.storage.name != "rows" if role == "weight" else bool(of.storage.samples)
+    return bool(of.storage.inner("weight")) if role == "weight" else bool(of.storage.samples)
 
 
 def _equal(left: Array, right: Array) -> bool:

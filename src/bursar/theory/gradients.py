@@ -28,7 +28,16 @@ class Storage(NamedTuple):
     factors: tuple[tuple[str, bool], tuple[str, bool]]
     letters: tuple[str, str, str]
     spread: int | None
-    samples: int  # the axis of Y that holds samples
+
+    @property
+    def samples(self) -> int:
+        """The axis of Y that holds samples: columns where the input is the right factor."""
+        return 1 if self.factors[1][0] == "input" else 0
+
+    def inner(self, role: str) -> int:
+        """The axis of a stored operand that is summed over: the columns of a left factor, the rows of a right one."""
+        left = self.factors[0][0] == role
+        return int(left is not dict(self.factors)[role])
 
     def letter(self, role: str) -> str:
         return self.letters[("weight", "input", "bias").index(role)]
@@ -37,10 +46,10 @@ class Storage(NamedTuple):
 STORAGES: Mapping[str, Storage] = MappingProxyType({
     storage.name: storage
     for storage in (
-        Storage("matrix", (("weight", False), ("input", False)), ("A", "X", "B"), None, 1),
-        Storage("columns", (("weight", False), ("input", False)), ("W", "X", "b"), 1, 1),
-        Storage("rows", (("input", False), ("weight", False)), ("w", "x", "b"), 0, 0),
-        Storage("torch", (("input", False), ("weight", True)), ("W", "x", "b"), 0, 0),
+        Storage("matrix", (("weight", False), ("input", False)), ("A", "X", "B"), None),
+        Storage("columns", (("weight", False), ("input", False)), ("W", "X", "b"), 1),
+        Storage("rows", (("input", False), ("weight", False)), ("w", "x", "b"), 0),
+        Storage("torch", (("input", False), ("weight", True)), ("W", "x", "b"), 0),
     )
 })  # fmt: skip
 
@@ -60,10 +69,8 @@ class Affine(NamedTuple):
             return made
         if role == "bias":
             return made if self.storage.spread is None else _without(made, self.storage.spread)
-        left = self.storage.factors[0][0] == role
-        transposed = dict(self.storage.factors)[role]
-        shape = (made[0], self.inputs) if left else (self.inputs, made[1])
-        return (shape[1], shape[0]) if transposed else shape
+        other = self.outputs if role == "weight" else self.samples
+        return (other, self.inputs) if self.storage.inner(role) else (self.inputs, other)
 
     @property
     def factors(self) -> tuple[Operand, Operand]:
@@ -113,18 +120,14 @@ def affine(storage: str, outputs: int, inputs: int, samples: int) -> Affine:
 
 def of_shapes(storage: str, weight: tuple[int, int], x: tuple[int, int]) -> Affine:
     """Y = A·X + B by the shapes of weight and input as stored. Raises PlanError where they do not fit."""
-    probe = affine(storage, 1, 1, 1).storage
-    inner = {
-        "weight": weight[0] if storage == "rows" else weight[1],
-        "input": x[0] if probe.samples else x[1],
-    }
-    if inner["weight"] != inner["input"]:
-        product = Affine(probe, 1, 1, 1).forward.formula
+    probe = affine(storage, 1, 1, 1)
+    of, along, across = probe.storage, probe.storage.inner("weight"), probe.storage.inner("input")
+    if weight[along] != x[across]:
         raise PlanError(
-            f"{probe.letter('weight')} {weight} and {probe.letter('input')} {x} do not fit in {product}",
-            field="shape", value=(weight, x), valid=f"{inner['weight']} inputs in both",
+            f"{of.letter('weight')} {weight} and {of.letter('input')} {x} do not fit in {probe.forward.formula}",
+            field="shape", value=(weight, x), valid=f"{weight[along]} inputs in both",
         )  # fmt: skip
-    return Affine(probe, weight[1] if storage == "rows" else weight[0], inner["weight"], x[1] if probe.samples else x[0])
+    return Affine(of, weight[1 - along], weight[along], x[1 - across])
 
 
 def _plain(operand: Operand) -> Operand:

@@ -18,7 +18,14 @@ WORDS: Mapping[str, Words] = {
     "run_devices": Words("{exact:,.2f} devices, rounded up", "{exact:,.2f} 台设备，向上取整"),
     "run_peak": Words("Peak: dense {dtype} of {device} ({source}).", "峰值：{device} 的 {dtype} 稠密峰值（{source}）。"),
     "run_source": Words("Sources: {text}", "出处：{text}"),
-    "run_thresholds": Words("Beside known figures", "与已知数字对照"),
+    "run_beside_run": Words(
+        "{ratio} times the {flops} FLOP of {name} ({source}).", "为 {name} 的 {flops} FLOP 的 {ratio} 倍（{source}）。"
+    ),
+    "run_beside_threshold": Words(
+        "{ratio} times the threshold {name}, {flops} FLOP{note} ({source}).",
+        "为门槛 {name}（{flops} FLOP{note}）的 {ratio} 倍（{source}）。",
+    ),
+    "run_revoked": Words(", revoked on {date}", "，已于 {date} 撤销"),
     "run_params": Words("parameters", "参数量"),
     "run_tokens": Words("tokens", "词元数"),
     "run_tokens_per_param": Words("tokens per parameter", "每参数词元数"),

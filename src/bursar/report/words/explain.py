@@ -88,6 +88,7 @@ WORDS: Mapping[str, Words] = {
     "time_why_data_parallel": Words("what outlasts the pass that it runs beside", "超出所并行计算的那部分通信"),
     "time_why_optimizer": Words("its traffic: gradients, states, masters and weights", "其访存：梯度、状态、主权重与权重"),
     "time_why_offload": Words("the link to the host", "与主机之间的链路"),
+    "time_why_launching": Words("operators too short for the host, which launches them", "算子过短，等待主机启动内核"),
     "explain_scaling": Words("derivation", "推导"),
     # assumptions
     "assume_two": Words("one multiply-add is 2 FLOP; matrix products only", "一次乘加计 2 FLOP；只计矩阵乘法"),
@@ -112,4 +113,25 @@ WORDS: Mapping[str, Words] = {
     "explain_meant": Words("  (with {what})", "（其中 {what}）"),
     "explain_by": Words(" of {by}", "（{by}）"),
     "explain_instances": Words(", {count} of them", "，共 {count} 个"),
+    # differences
+    "diff_parameters": Words("parameters", "参数量"),
+    "diff_flops": Words("training FLOPs of a batch", "一个批量的训练 FLOPs"),
+    "diff_activations": Words("bytes kept for the backward pass", "为反向传播保留的字节数"),
+    "diff_kv": Words("KV cache and states", "KV 缓存与状态"),
+    "diff_memory": Words("memory of the worst stage", "最差流水线级的显存"),
+    "diff_time": Words("step time", "每步用时"),
+    "diff_rank_parameters": Words("parameters of its rank", "该级单卡的参数量"),
+    "diff_rank_flops": Words("FLOPs of its rank, one micro-batch", "该级单卡一个微批量的 FLOPs"),
+    "diff_rank_bytes": Words("bytes its rank keeps, one micro-batch", "该级单卡一个微批量保留的字节数"),
+    "diff_rank_sent": Words("bytes that collectives join, one micro-batch", "一个微批量的集合通信字节数"),
+    "diff_title": Words("{what} ({unit})", "{what}（{unit}）"),
+    "diff_difference": Words("difference", "差"),
+    "diff_alike": Words("equal terms: {count}", "相同的项：{count}"),
+    # glossary
+    "glossary_own": Words("letters of these formulas", "本工具公式中的符号"),
+    "glossary_papers": Words("letters that stand for several things", "一符多义的符号"),
+    "glossary_letter": Words("letter", "符号"),
+    "glossary_meaning": Words("meaning", "含义"),
+    "glossary_word": Words("word in code", "代码中的名称"),
+    "glossary_keys": Words("config keys", "配置键"),
 }  # fmt: skip

@@ -38,6 +38,7 @@ WORDS: Mapping[str, Words] = {
     "data_parallel": Words("data-parallel comm., exposed", "数据并行通信（未被掩盖）"),
     "optimizer": Words("optimizer step", "优化器更新"),
     "offload": Words("link to the host, exposed", "与主机的传输（未被掩盖）"),
+    "launching": Words("waiting for the host to launch kernels", "等待主机启动内核"),
     # headings
     "part": Words("part", "部分"),
     "parameters": Words("parameters", "参数量"),
@@ -124,6 +125,16 @@ WORDS: Mapping[str, Words] = {
     "band": Words(
         "uncalibrated: published runs took {low:.2f}–{high:.2f} times the predicted time, so expect {low_s} to {high_s} per step",
         "未校准：已发布的训练实际用时为预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
+    ),
+    "band_operators": Words(
+        "operators measured on this machine: runs took {low:.2f}–{high:.2f} times such predictions, so expect {low_s} to {high_s} per"
+        " step",
+        "已在本机测量算子：实际用时为此类预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
+    ),
+    "band_run": Words(
+        "calibrated by a run of this kind: others took {low:.2f}–{high:.2f} times such predictions, so expect {low_s} to {high_s} per"
+        " step",
+        "已用同类训练校准：其他训练实际用时为此类预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
     ),
     "mfu_note": Words(
         "MFU and HFU: {mask} mask, dense {dtype} peak of {device}; recomputation counts for HFU only.",

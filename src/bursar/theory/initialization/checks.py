@@ -146,17 +146,16 @@ def _variance_as_std(case: Case) -> Found:
 
 
 def _fans_of_layout(case: Case) -> Found:
-    """kaiming_ on a weight whose axes torch counts the other way round."""
+    """kaiming_ on a weight whose axes torch counts the other way round, unless the mode turns them round again."""
     counted = as_torch_counts(case)
     if case.draw.kind != "kaiming" or counted is None or case.layout == "embedding" or case.groups != 1:
         return None
     mode = str(case.draw.arguments["mode"])
     read, true = getattr(counted, mode, None), getattr(case.found, mode, None)
-    if read is None or read == true:
+    if read is None or read == true or read == case.found.fan_in:
         return None
-    other = "fan_in" if mode == "fan_out" else "fan_out"
     numbers = {"layout": case.layout, "mode": mode, "counted": read, "true": true}
-    return numbers, f"kaiming_normal_(w, mode='{other}', nonlinearity='{case.draw.arguments['nonlinearity']}')"
+    return numbers, f"kaiming_normal_(w, mode='fan_out', nonlinearity='{case.draw.arguments['nonlinearity']}')"
 
 
 def _embedding(case: Case) -> Found:
@@ -188,7 +187,8 @@ def _wrong_gain(case: Case) -> Found:
         return None
     used, customary = case.draw.number("gain"), gain(case.nonlinearity, case.slope)
     exact = math.sqrt(exact_gain_squared(case.nonlinearity, case.slope))
-    if _near(used, customary) or _near(used, exact):
+    of_three = case.draw.kind == "xavier" and _of_three(case) and _near(used, math.sqrt(2) * customary)
+    if _near(used, customary) or _near(used, exact) or of_three:
         return None
     name = "orthogonal_" if case.draw.kind == "orthogonal" else "xavier_uniform_"
     numbers = {"nonlinearity": case.nonlinearity, "used": used, "gain": customary, "kept": (used / exact) ** 2}
@@ -266,13 +266,22 @@ def _one_axis(case: Case) -> Found:
     )
 
 
+def _of_three(case: Case) -> bool:
+    """Whether a weight may be q, k and v in one."""
+    return case.shape is not None and len(case.shape) == 2 and case.found.fan_out == 3 * case.found.fan_in
+
+
 def _fused(case: Case) -> Found:
-    """q, k and v in one weight triple the fan-out that Xavier counts."""
-    if case.draw.kind != "xavier" or case.shape is None or len(case.shape) != 2 or case.found.fan_out != 3 * case.found.fan_in:
+    """q, k and v in one weight triple the fan-out that Xavier counts: 2/(4d) instead of 2/(2d)."""
+    if (
+        case.draw.kind != "xavier"
+        or not _of_three(case)
+        or not _near(case.draw.number("gain"), gain(case.nonlinearity, case.slope))
+    ):
         return None
-    width = case.found.fan_in
-    numbers = {"fan_in": width, "fan_out": 3 * width, "variance": 2 / (4 * width), "separate": 2 / (2 * width)}
-    return numbers, f"xavier_uniform_(w, gain={math.sqrt(2):.6g})"
+    width, square = case.found.fan_in, case.draw.number("gain") ** 2
+    numbers = {"fan_in": width, "fan_out": 3 * width, "variance": square / (2 * width), "separate": square / width}
+    return numbers, f"xavier_uniform_(w, gain={math.sqrt(2 * square):.6g})"
 
 
 def _groups(case: Case) -> Found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,9 @@ from bursar.theory.initialization.truncation import kept
 
 SAMPLES, NETWORKS = 100_000, 50
 BLOCK = 2**21  # numbers that an array of inputs holds at a time
-WORK = 2e13  # FLOP that one measurement may take
+WORK = 1e12  # FLOP that one measurement may take
+WEIGHTS = 50_000_000  # that a network may have
+OVERHEAD = 200_000  # FLOP in the time that a matrix takes to be drawn and called for
 QUANTITIES = ("sums", "mean", "second_moment", "sum_gradient", "gradient")
 
 
@@ -72,14 +75,22 @@ def measured(of: Network, draws: str = "normal", samples: int = SAMPLES, network
             f"{samples} samples of {networks} networks", field="networks", value=networks, valid="from 2 to the samples"
         )
     inputs = math.ceil(samples / networks)
-    matrices = 2 if of.residual != "none" else 1
-    products = matrices * sum(a * b for a, b in zip(of.sizes, of.sizes[1:], strict=False))
-    if (work := 4.0 * inputs * networks * products) > WORK:
-        raise PlanError(f"this takes {work:.2g} FLOP", field="samples", value=samples, valid=f"at most {WORK:.0g} FLOP")
+    _affordable(of, inputs, networks)
     draw = np.random.default_rng(seed)
     found = np.array([_network(of, draws, inputs, draw) for _ in range(networks)])  # (networks, depth, quantities)
     means, errors = found.mean(axis=0), found.std(axis=0, ddof=1) / math.sqrt(networks)
     return Measured(_layers(means), _layers(errors))
+
+
+def _affordable(of: Network, inputs: int, networks: int) -> None:
+    """Refuses networks that do not fit into memory, and measurements of more than some half a minute."""
+    matrices = of.depth * (2 if of.residual != "none" else 1)
+    weights = matrices // of.depth * sum([a * b for a, b in pairwise(of.sizes)])
+    if weights > WEIGHTS:
+        raise PlanError(f"networks of {weights:,} weights", field="sizes", value=of.sizes, valid=f"at most {WEIGHTS:,} weights")
+    work = networks * (4 * inputs * weights + OVERHEAD * matrices)
+    if work > WORK:
+        raise PlanError(f"this takes {work:.2g} FLOP", field="samples", value=inputs * networks, valid=f"at most {WORK:.0g} FLOP")
 
 
 def _layers(rows: Array) -> tuple[Layer, ...]:

@@ -67,7 +67,8 @@ def muon(
     """Hidden matrices: B ← μB + G; θ ← (1−ηλ)θ − η·√max(1, m/n)·NewtonSchulz₅(G + μB); others: AdamW with the same η and λ
     (Jordan et al. 2024; torch.optim iterates in BF16, this in float64)."""
     if theta.ndim != 2:
-        return adaptive.adamw(theta, gradient, state, t, lr=lr, weight_decay=weight_decay)
+        found = adaptive.adamw(theta, gradient, state, t, lr=lr, weight_decay=weight_decay)
+        return found._replace(state={**state, **found.state})
     buffer = momentum * state["momentum"] + gradient
     update = math.sqrt(max(1.0, theta.shape[0] / theta.shape[1])) * newton_schulz(gradient + momentum * buffer, eps)
     return Stepped((1 - lr * weight_decay) * theta - lr * update, {**state, "momentum": buffer}, {"update": update})
