@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.timed import Row, Unread
-from benchmarks.timed.statistics import Errors, Timed, errors, left_out_once, after_three, timed
+from benchmarks.timed.statistics import Errors, Timed, after_three, errors, left_out_once, timed
 
 READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry")
 NVIDIA = ("megatron-bridge", "dgxc", "nemo", "moe-zoo")  # Megatron rows of the last two years
@@ -50,7 +50,9 @@ def main(folder: Path, sources: tuple[str, ...], options: set[str]) -> None:
         print(f"  {count:4} {name}: {reason}")
     if "--rows" in options:
         for row in replayed:
-            print(f"{row.row.source}: {row.row.name}: {row.row.measured:.4f} s, {row.predicted:.4f} ({row.error:+.1%}) {_parts(row)}")
+            print(
+                f"{row.row.source}: {row.row.name}: {row.row.measured:.4f} s, {row.predicted:.4f} ({row.error:+.1%}) {_parts(row)}"
+            )
     if "--left-out" in options:
         for row in unread:
             print(f"{row.source}: {row.name}: {row.reason}")

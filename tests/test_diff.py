@@ -124,7 +124,7 @@ def test_ours_is_the_count_of_every_model() -> None:
 def test_a_convention_has_a_source_and_known_parts(name: str) -> None:
     row = CONVENTIONS[name]
     assert row.source in facts.sources()
-    assert set(row.count(load("mixtral-8x7b"), Step(1, 64))) <= set(PARTS)
+    assert set(row.rule(load("mixtral-8x7b"), Step(1, 64))) <= set(PARTS)
 
 
 def test_two_conventions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,8 @@ def test_what_overlaps_is_read_once_and_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "word"), [("--overlap", "all", "tensor"), ("--ep-comm", "magic", "deduplicated"), ("--launch", "x", "graph")]
+    ("option", "value", "word"),
+    [("--overlap", "all", "tensor"), ("--ep-comm", "magic", "deduplicated"), ("--launch", "x", "graph")],
 )
 def test_the_command_line_refuses_what_it_does_not_know(
     option: str, value: str, word: str, capsys: pytest.CaptureFixture[str]

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.published_runs import NVIDIA, read  # noqa: E402
 from benchmarks.timed import Unread  # noqa: E402
-from benchmarks.timed.statistics import Timed, errors, left_out_once, after_three, timed  # noqa: E402
+from benchmarks.timed.statistics import Timed, after_three, errors, left_out_once, timed  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the published tables are not beside the project")
 

@@ -169,6 +169,7 @@ def test_a_claim_reads_no_file_and_writes_none(command: str, tmp_path: Path, cap
         (of() + of(), "'mine' twice"),
         ("number = 3", "list of numbers"),
         ("[[number]\n", "not valid TOML"),
+        ("x = " + "[" * 100_000, "cannot read"),
         ("", "list of numbers"),
         (of().replace('read = "total"', ""), "read"),
         (of().replace('ask = "params llama-3-8b"\n', "").replace('read = "total"', ""), "one of ask, values, needs"),
@@ -251,10 +252,18 @@ def test_places_of_numbers(text: str, found: list[str]) -> None:
         ("1.0", [float("nan")], "nan", False),
         ("281,474,976,710,657", [2**48 + 1], "281,474,976,710,657", True),
         ("18014398509481985", [2**54 + 1], "18014398509481985", True),  # no float in between
+        ("5.960464477539063e-08", [2.0**-24], "5.960464477539063e-08", True),  # half-way: …0625, which some round up
+        ("0.12 or 0.13", [0.125, 0.125], "0.12 or 0.13", True),
+        ("0.14", [0.125], "0.12", False),
     ],
 )
 def test_comparing(claimed: str, values: list[Any], text: str, same: bool) -> None:
     assert digits.compared(claimed, values) == (text, same)
+
+
+def test_no_claimed_power_is_worked_out() -> None:
+    assert not digits.compared("8e999999999999", [8e9]).same
+    assert not digits.compared("1" * 1000, [1e300]).same
 
 
 def test_arithmetic_is_exact() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from bursar.errors import UnknownNameError
 from bursar.formats import FORMATS, Float, named
-from bursar.theory.rounding import MODES, STOCHASTIC, neighbours, quantize, rounder
+from bursar.theory.neighbours import STOCHASTIC, neighbours
+from bursar.theory.rounding import MODES, quantize, rounder
 
 from .test_formats import TWINS, floating
 
@@ -68,7 +69,11 @@ def test_infinities_stay_where_there_are_any() -> None:
 def test_inward_rounding_ends_at_the_largest_number() -> None:
     """IEEE 754, 7.4: overflow under a rounding towards zero gives the largest finite number."""
     fp16 = floating("fp16")
-    assert [fp16.rounded(value, mode) for value, mode in ((1e6, "toward-zero"), (1e6, "down"), (-1e6, "up"))] == [65504, 65504, -65504]
+    assert [fp16.rounded(value, mode) for value, mode in ((1e6, "toward-zero"), (1e6, "down"), (-1e6, "up"))] == [
+        65504,
+        65504,
+        -65504,
+    ]
     assert [fp16.rounded(value, mode) for value, mode in ((1e6, "up"), (-1e6, "down"))] == [math.inf, -math.inf]
 
 

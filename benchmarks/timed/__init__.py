@@ -20,7 +20,8 @@ from bursar.parallel.pipeline import lengths
 
 DEVICES = {
     "A100-80GB": "a100-80-sxm", "A100-40GB": "a100-40-sxm", "H100-80GB": "h100-sxm", "V100-32GB": "v100-sxm",
-    "a100_80gb": "a100-80-sxm", "a100_40gb": "a100-40-sxm", "h100_80gb": "h100-sxm", "B200": "b200", "B300": "b300", "GB200": "gb200", "GB300": "gb300",
+    "a100_80gb": "a100-80-sxm", "a100_40gb": "a100-40-sxm", "h100_80gb": "h100-sxm",
+    "B200": "b200", "B300": "b300", "GB200": "gb200", "GB300": "gb300",
     "H200": "h200", "H100": "h100-sxm", "MI300X": "mi300x", "MI325X": "mi325x", "MI355X": "mi355x",
 }  # fmt: skip
 
@@ -100,7 +101,9 @@ def gpt(layers: int, hidden: int, heads: int, ffn: int, vocab: int, positions: i
 
 def degrees(row: dict[str, str], layers: int) -> dict[str, Any]:
     """The degrees of a row as fields of a plan; what is left of the devices is data parallelism."""
-    found: dict[str, Any] = {field: number(row.get(key, "")) for field, key in (("tensor", "tp"), ("pipeline", "pp"), ("context", "cp"))}
+    found: dict[str, Any] = {
+        field: number(row.get(key, "")) for field, key in (("tensor", "tp"), ("pipeline", "pp"), ("context", "cp"))
+    }
     data = int(row["n_gpus"]) // (found["tensor"] * found["pipeline"] * found["context"])
     expert = number(row.get("ep", ""))
     vp = number(row.get("vp", ""))

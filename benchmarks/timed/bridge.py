@@ -1,7 +1,7 @@
 """NVIDIA's Megatron-Bridge performance summaries, 25.09 to 26.08: GB300, GB200, B300, B200, H100; BF16, FP8, MXFP8, NVFP4.
 
 Routing is forced to balance. Recomputation is what the recipe of the repository says; where the layout is another, none. What
-overlaps, and how tokens reach experts, is what the recipes say (scripts/performance/configs, their *_workload_base_configs.py).
+overlaps, and how tokens reach experts, is what the recipes say (scripts/performance/configs, src/megatron/bridge/perf_recipes).
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ def _plan(row: dict[str, str], layers: int, word: str) -> Plan:
 
 
 def _overlap(row: dict[str, str], word: str) -> tuple[str, ...]:
-    """Dense models and the recipes of Qwen3 on Blackwell overlap tensor parallelism (tp_comm_overlap); of the newest recipes
-    (26.06) those in MXFP8 but for Qwen3's overlap all-to-alls (moe_a2a_overlap), on H100 those of DeepSeek-V3 and Qwen3."""
+    """Dense models and the recipes of Qwen3 on Blackwell overlap tensor parallelism (tp_comm_overlap); the newest recipes in MXFP8
+    (26.06) overlap all-to-alls (overlap_moe_expert_parallel_comm), as those of DeepSeek-V3 and Qwen3 on H100 did from the first."""
     hopper, dense = row["gpu"] == "H100", word.startswith("LLAMA")
-    latest = row["release"] >= "26.06" and row["precision"] == "MXFP8" and word in ("DeepSeekV3", "GPT OSS 120B")
+    graph = word in ("DeepSeekV3", "GPT OSS 120B") or (word.startswith("Qwen3") and row["gpu"].startswith("GB"))
+    latest = row["release"] >= "26.06" and row["precision"] == "MXFP8" and graph
     early = hopper and word in ("DeepSeekV3", "Qwen3_235B_a22B")
     tensor = dense or (word.startswith("Qwen3") and not hopper)
     return ("data", *(("tensor",) if tensor else ()), *(("expert",) if latest or early else ()))
@@ -66,7 +67,9 @@ def _overlap(row: dict[str, str], word: str) -> tuple[str, ...]:
 
 def _dispatcher(row: dict[str, str], word: str) -> str:
     """DeepEP or HybridEP, but for the recipes that name the plain all-to-all."""
-    plain = (word == "Qwen3_235B_a22B" and not row["gpu"].startswith("GB")) or (word == "GPT OSS 120B" and row["precision"] == "BF16")
+    plain = (word == "Qwen3_235B_a22B" and not row["gpu"].startswith("GB")) or (
+        word == "GPT OSS 120B" and row["precision"] == "BF16"
+    )
     return "all-to-all" if plain else "deduplicated"
 
 

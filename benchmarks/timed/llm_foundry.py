@@ -23,7 +23,8 @@ def rows(folder: Path) -> Rows:
         try:
             size = [int(row[key]) for key in ("layers", "hidden", "heads", "ffn", "vocab", "seq_len_tokens")]
             plan = Plan(
-                **degrees(row, int(row["layers"])), zero=2 if row["sharding"].endswith("SHARD_GRAD_OP") else 3, recompute=row["recompute"],
+                **degrees(row, int(row["layers"])), zero=2 if row["sharding"].endswith("SHARD_GRAD_OP") else 3,
+                recompute=row["recompute"],
                 precision="fp8" if row["precision"].endswith("fp8") else "bf16", kernels="fused,attention=flash-2,loss=log-softmax",
             )  # fmt: skip
             yield Row(source, name, training(gpt(*size), plan, wired(device_of(row)), row), step_of(row))

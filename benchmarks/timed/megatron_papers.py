@@ -41,6 +41,7 @@ def _plan(row: dict[str, str]) -> Plan:
     zero = 3 if "ZeRO-3" in row["sharding"] else 0
     mode = "selective" if row["recompute"].startswith("selective") else row["recompute"]
     return Plan(
-        **degrees(row, int(row["layers"])), sequence=row["sequence_parallel"] == "yes", zero=zero, precision=row["precision"], kernels="textbook",
+        **degrees(row, int(row["layers"])), sequence=row["sequence_parallel"] == "yes", zero=zero, precision=row["precision"],
+        kernels="textbook",
         recompute=mode, overlap=("data",) if zero else (),
     )  # fmt: skip

@@ -34,7 +34,14 @@ def _internevo(row: dict[str, str]) -> Training:
     """Rows of InternLM-7B; ZeRO-1 over all replicas or within some."""
     within = row["sharding"].rpartition("within ")[2].split(" ")[0]
     group = int(within) if within.isdigit() and int(within) < int(row["dp"]) else None
-    plan = Plan(**degrees(row, int(row["layers"])), sequence=False, zero=1, shard_group=group, recompute=row["recompute"], kernels="fused,attention=flash-2")
+    plan = Plan(
+        **degrees(row, int(row["layers"])),
+        sequence=False,
+        zero=1,
+        shard_group=group,
+        recompute=row["recompute"],
+        kernels="fused,attention=flash-2,gated=composed",
+    )
     return training(shaped(row), plan, wired(device_of(row), ROCE), row)
 
 
@@ -43,7 +50,9 @@ def _fsdp(row: dict[str, str]) -> Training:
     if row["recompute"] == "selective":
         raise BursarError("which layers run again is not published")
     group = 8 if row["sharding"] == "HSDP" else None
-    plan = Plan(**degrees(row, int(row["layers"])), zero=3, sharding="per-parameter", shard_group=group, kernels="fused,attention=flash-2")
+    plan = Plan(
+        **degrees(row, int(row["layers"])), zero=3, sharding="per-parameter", shard_group=group, kernels="fused,attention=flash-2"
+    )
     return training(shaped(row), plan, wired(device_of(row)), row)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.published import bigscience, megatron_ci, nanotron, number, simumax, table
@@ -39,7 +40,7 @@ def _timed(
 
 def _simumax(folder: Path) -> Rows:
     for row in table(folder, "simumax_b200"):
-        yield _timed("simumax", f"{row['row_id']} {row['case']}", lambda: simumax.training(row), row, float(row["step_time_s"]))
+        yield _timed("simumax", f"{row['row_id']} {row['case']}", partial(simumax.training, row), row, float(row["step_time_s"]))
 
 
 def _nanotron(folder: Path) -> Rows:
@@ -52,11 +53,12 @@ def _nanotron(folder: Path) -> Rows:
             yield Unread("nanotron", name, "the batch disagrees with the degrees, or the micro-batch is not published")
             continue
         source = "nanotron" if int(row["tp"]) == 1 or (int(row["pp"]) == 1 and int(row["tp"]) <= 8) else "nanotron, slow"
-        yield _timed(source, name, lambda: _older(nanotron.training(row)), row, step_of(row), overlaps=True)
+        yield _timed(source, name, partial(_older, row), row, step_of(row), overlaps=True)
 
 
-def _older(job: Training) -> Training:
+def _older(row: dict[str, str]) -> Training:
     """With FlashAttention-2, which the runs used."""
+    job = nanotron.training(row)
     return replace(job, plan=replace(job.plan, kernels=f"{job.plan.kernels},attention=flash-2"))
 
 
@@ -66,18 +68,29 @@ def _megatron_ci(folder: Path) -> Rows:
             continue
         args = json.loads(row["model_args_json"])
         name = f"{row['row_id']} {row['case']} {row['gpu'][:5]}"
-        if row["family"] != "gpt" or not row["n_gpus"] or any(key in args for key in megatron_ci.NOT_HERE) or "frozen" in row["case"]:
+        if (
+            row["family"] != "gpt"
+            or not row["n_gpus"]
+            or any(key in args for key in megatron_ci.NOT_HERE)
+            or "frozen" in row["case"]
+        ):
             yield Unread("megatron-ci", name, megatron_ci.LEFT_OUT)
             continue
-        yield _timed("megatron-ci", name, lambda: megatron_ci.training(row, args), row, float(row["step_time_s"]))
+        yield _timed("megatron-ci", name, partial(megatron_ci.training, row, args), row, float(row["step_time_s"]))
 
 
 def _bigscience(folder: Path) -> Rows:
     needed = ("micro_batch_seqs", "tp", "pp", "dp", "layers", "hidden", "heads", "global_batch_seqs")
     for row in table(folder, "bigscience_bloom"):
         measured = number(row["step_time_s"]) if row["step_time_s"] else None
-        name = f"{row['row_id']} L{row['layers']} h{row['hidden']} tp{row['tp']} pp{row['pp']} dp{row['dp']} mb{row['micro_batch_seqs']}"
-        if measured is None or any(not row[key] for key in needed) or row["precision"] not in ("fp16", "bf16") or "V100" in row["gpu"]:
+        cut = f"tp{row['tp']} pp{row['pp']} dp{row['dp']} mb{row['micro_batch_seqs']}"
+        name = f"{row['row_id']} L{row['layers']} h{row['hidden']} a{row['heads']} {cut}"
+        if (
+            measured is None
+            or any(not row[key] for key in needed)
+            or row["precision"] not in ("fp16", "bf16")
+            or "V100" in row["gpu"]
+        ):
             yield Unread("bigscience", name, "no step time, an open setting, V100, or the BF16 optimizer with its own layout")
             continue
-        yield _timed("bigscience", name, lambda: bigscience.training(row), row, measured, port=OMNI_PATH)
+        yield _timed("bigscience", name, partial(bigscience.training, row), row, measured, port=OMNI_PATH)

@@ -22,7 +22,9 @@ def rows(folder: Path) -> Rows:
         unit = 128 * int(row["tp"])
         try:
             model = shaped(row, -(-BPE // unit) * unit)
-            plan = Plan(**degrees(row, int(row["layers"])), precision="fp16", kernels="textbook", recompute=row["recompute"], overlap=())
+            plan = Plan(
+                **degrees(row, int(row["layers"])), precision="fp16", kernels="textbook", recompute=row["recompute"], overlap=()
+            )
             yield Row(source, name, training(model, plan, wired(device_of(row)), row), float(row["step_time_s"]))
         except BursarError as error:
             yield Unread(source, name, str(error).split("\n")[0])

@@ -1,8 +1,7 @@
 """How others count the FLOPs of a training step: one row for every convention, each named after its source.
 
-A convention says what it counts of four parts of a model: the products of its layers, the input tables, the output layer and the
-attention core; so that two of them are compared term by term. `bursar` is ours: every matrix product of the forward pass and its two
-gradients.
+A convention says what it counts of the parts of a model, layers, input tables, output layer, attention core, so that two of them
+are compared term by term. `bursar` is ours: every matrix product of the forward pass and its two gradients.
 
 6nd         6 per active parameter and token (arXiv:2001.08361, section 2.1, there without embeddings)
 palm        that and 12·L·H·Q·T per token for the attention core (arXiv:2204.02311, appendix B)
@@ -37,7 +36,7 @@ class Convention(NamedTuple):
     """A way to count, what it counts of each part, and its source."""
 
     name: str
-    count: Callable[[Model, Step], Mapping[str, Dim]]
+    rule: Callable[[Model, Step], Mapping[str, Dim]]
     source: str
     place: str
 
@@ -87,7 +86,9 @@ def _weights(model: Model, step: Step) -> dict[str, Dim]:
 def _token_tables(model: Model) -> Dim:
     """Elements of the input tables without learned positions."""
     lines = model.architecture.walk(ONE_TOKEN)
-    return model.parameters().embedding - sum([times * line.weights for times, line in lines if isinstance(line.op, PositionEmbedding)])
+    return model.parameters().embedding - sum(
+        [times * line.weights for times, line in lines if isinstance(line.op, PositionEmbedding)]
+    )
 
 
 def _exact(model: Model, step: Step) -> dict[str, Dim]:
@@ -162,5 +163,5 @@ def convention(name: str) -> Convention:
 
 def train_flops(model: Model, step: Step, name: str) -> dict[str, Dim]:
     """Training FLOPs of a batch by a convention, part by part; parts that it does not count are 0."""
-    found = convention(name).count(model, step)
+    found = convention(name).rule(model, step)
     return {part: found.get(part, 0) for part in PARTS}

@@ -8,7 +8,9 @@ At one rank every term vanishes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bursar.devices import Device, Rates, overlap_price, rates
@@ -16,6 +18,8 @@ from bursar.dims import Dim, at_least, at_most, choose, root
 from bursar.errors import PlanError
 from bursar.formula import formula
 
+# what crosses the wire per rank, in units of (n − 1)/n of the full size
+VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1})
 SWITCHED = 4  # ranks above which all-reduces go through the switch
 MEASURED = 8  # ranks at which S₀ is stated
 
@@ -123,12 +127,13 @@ class Network:
 
     def _reduction(self, ways: Dim, inside: Dim, ring: Dim, latency: Dim, small: Dim) -> tuple[Dim, Dim, Dim]:
         """The same three numbers of an all-reduce: by the switch, or a scatter and a gather."""
+        both, twice = VOLUME["all_reduce"] * ring, 2 * latency
         if not self.switch:
-            return 2 * ring, 2 * latency, small
+            return both, twice, small
         switched = inside & (ways > SWITCHED)
         return (
-            choose(switched, 2 * (ways - 1) / (ways * self.switch), 2 * ring),
-            choose(switched, self.switch_latency, 2 * latency),
+            choose(switched, VOLUME["all_reduce"] * (ways - 1) / (ways * self.switch), both),
+            choose(switched, self.switch_latency, twice),
             choose(switched, self.switch_small / MEASURED * ways, small),
         )
 

@@ -127,6 +127,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
             around.attends(there, back, twice=again_too)
         if again_too:
             again = again + there
+    backward = backward + accumulation(block, plan, machine)
     tensor = _beside_products(talk["tensor"], products, plan, machine) if hides else talk["tensor"].all
     routed = talk["expert"].all
     if "expert" in plan.overlap:
@@ -142,6 +143,14 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
 def launching(calls: Dim, each: Dim, busy: Dim) -> Dim:
     """A device waits where its kernels are shorter than their launches, all together."""
     return at_least(calls * each - busy, 0)
+
+
+def accumulation(block: Block, plan: Plan, machine: Machine) -> Dim:
+    """Seconds of adding a block's gradients to buffers, where its backward pass makes them beside; fused products add by themselves."""
+    if plan.grad_buffer != "accumulated":
+        return 0
+    width = plan.recipe.rate["weight"] + 2 * plan.recipe.rate["gradient"]
+    return machine.roofline.traffic(sum(block.trained), width)
 
 
 class _Talk:

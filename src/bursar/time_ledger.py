@@ -60,6 +60,10 @@ def _block(stage: int, prefix: str, times: Dim, block: Block, mode: str, trainin
         for phase, value in (("forward", there), ("backward", back), ("recompute", again)):
             if value:
                 yield _entry(stage, line.path, op, phase, times * each * value, times)
+    added = times * each * step_time.accumulation(block, plan, machine)
+    if added:
+        path = f"{prefix}gradients"
+        yield Entry(stage, path, "", "backward", "seconds", "accumulation", added, "s", times, *_named(Roofline.traffic))
 
 
 def _entry(stage: int, path: str, op: Op, phase: str, value: Dim, times: Dim) -> Entry:

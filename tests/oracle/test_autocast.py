@@ -259,8 +259,7 @@ REFUSED = [
     ({"tensor": 2}, "tp=2"),
     ({"context": 2}, "cp=2"),
     ({"recompute": "full"}, "recompute=full"),
-    ({"lora_rank": 4}, "lora_rank=4"),
-    ({"freeze_layers": 1}, "freeze_layers=1"),
+    ({"lora_rank": 4, "weights": "nf4"}, "weights=nf4"),
     ({"schedule": "zb-h1", "pipeline": 2}, "schedule=zb-h1"),
 ]
 

@@ -12,9 +12,7 @@ from bursar.network import Network
 from bursar.parallel.schedules import SCHEDULES, Passes, in_flight
 from bursar.roofline import Roofline
 
-NOTHING = dict.fromkeys(
-    ("narrow", "grouped", "attention_head", "attention_backward", "attention_older", "permute", "loss"), 1.0
-)
+NOTHING = dict.fromkeys(("narrow", "grouped", "attention_head", "attention_backward", "attention_older", "permute", "loss"), 1.0)
 MIB = 2**20
 
 

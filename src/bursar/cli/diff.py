@@ -22,7 +22,9 @@ def diff(options: Options) -> Payload:
     """What differs between two models, two plans (--against "--tp 4"), or two conventions of FLOPs (--convention 6nd,megatron)."""
     asked = [name for name in ("b", "against", "convention") if options[name]]
     if len(asked) != 1:
-        raise PlanError("what is compared with what?", field="b", valid='one of: a second model, --against "OPTIONS", --convention A[,B]')
+        raise PlanError(
+            "what is compared with what?", field="b", valid='one of: a second model, --against "OPTIONS", --convention A[,B]'
+        )
     return {"b": _models, "against": _plans, "convention": _conventions}[asked[0]](options)
 
 
@@ -124,7 +126,9 @@ def _conventions(options: Options) -> Payload:
     names = [name.strip() for name in options["convention"].split(",")]
     names = ["bursar", *names] if len(names) == 1 else names
     if len(names) != 2:
-        raise PlanError(f"convention={options['convention']}", field="convention", value=options["convention"], valid="one or two names")
+        raise PlanError(
+            f"convention={options['convention']}", field="convention", value=options["convention"], valid="one or two names"
+        )
     model: Model = model_of({**options, "model": options["a"]})
     workload = model.step(options["seq"], options["micro_batch"], options["mask"])
     counted = [conventions.train_flops(model, workload, name) for name in names]

@@ -82,7 +82,7 @@ def _stored(found: Format, value: str, options: Options) -> Payload:
         "formula": got.formula,
         "decoded": plain(got.decoded),
         "error": plain(got.error),
-        "relative_error": float(abs(got.error / Fraction(exact))) if got.error is not None and exact else None,
+        "relative_error": plain(abs(got.error / Fraction(exact))) if got.error is not None and exact else None,
         "below": plain(got.below),
         "above": plain(got.above),
         "chance_above": float(got.chance),

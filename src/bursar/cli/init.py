@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bursar.errors import PlanError
+from bursar.errors import BursarError, PlanError
 from bursar.theory.initialization import schemes
 from bursar.theory.initialization.fans import Fans, fans
 from bursar.theory.initialization.gains import gain_squared
@@ -294,3 +294,52 @@ def propagate(options: Options) -> Payload:
     from bursar.cli.propagation import answer
 
     return answer(options)
+
+
+def module(options: Options) -> Payload:
+    """Moments of every weighted layer of a live module, forward and backward, beside what its weights predict (TARGET as of trace)."""
+    try:
+        from bursar.measure import moments, target
+    except ImportError:
+        raise BursarError("measuring needs PyTorch", field="target", valid="pip install 'bursar[torch]'") from None
+    # what has no values cannot be measured, so `meta` stands for the CPU here
+    made = target.make(options["target"], "cpu" if options["on"] == "meta" else options["on"])
+    found = moments.moments(made.module, made.args, made.kwargs, options["seed"])
+    return {
+        "target": options["target"],
+        "module": type(made.module).__name__,
+        "seed": options["seed"],
+        "layers": [_measured_layer(index, layer) for index, layer in enumerate(found)],
+    }
+
+
+def _measured_layer(index: int, layer: Any) -> Payload:
+    forward, backward = layer.spread
+    gradient, passed = layer.predicted_gradient, layer.input_gradient
+    return {
+        "layer": index + 1,
+        "path": layer.path,
+        "kind": layer.kind,
+        "shape": list(layer.shape),
+        "fan_in": layer.found.fan_in,
+        "fan_out": layer.found.fan_out,
+        "weight_std": layer.weight_std,
+        "gain": layer.found.fan_in * layer.weight_second_moment,
+        "input": layer.input._asdict(),
+        "second_moment": layer.predicted_output,
+        "gradient": gradient if passed else None,
+        "measured": {
+            "mean": layer.output.mean,
+            "second_moment": layer.output.second_moment,
+            "gradient": passed.second_moment if passed else None,
+        },
+        "spread": {"second_moment": forward, "gradient": backward},
+        "off": {
+            "second_moment": _spreads(layer.output.second_moment, layer.predicted_output, forward),
+            "gradient": _spreads(passed.second_moment, gradient, backward) if passed and gradient else None,
+        },
+    }
+
+
+def _spreads(found: float, predicted: float, spread: float) -> float | None:
+    return (found / predicted - 1) / spread if predicted else None

@@ -29,6 +29,7 @@ def trace(options: Options) -> Payload:
             "backward_flops": found.backward,
             "saved_bytes": found.saved_bytes,
         },
+        **_kept(made, options),
         "trainable": found.trainable,
         "buffers": found.buffers,
         "forward_macs": found.macs,
@@ -40,3 +41,16 @@ def trace(options: Options) -> Payload:
         "depth": options["depth"],
         "html": options["html"],
     }
+
+
+def _kept(made: Any, options: Options) -> Payload:
+    """What an optimizer keeps after a step, and what the parameters are, where that is asked for."""
+    if not (options["optimizer_states"] or options["values"]):
+        return {}
+    from bursar.measure.states import states, values
+
+    found: Payload = {}
+    if options["optimizer_states"]:
+        rows = states(made.module, made.args, made.kwargs, options["optimizer_states"])
+        found["optimizer_states"] = {row.name: {"elements": row.elements, "bytes": row.bytes} for row in rows}
+    return {**found, **({"values": [row._asdict() for row in values(made.module)]} if options["values"] else {})}

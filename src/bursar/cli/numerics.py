@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
+from bursar.cli.formats import plain
 from bursar.errors import PlanError
 from bursar.formats import Float, named
 
@@ -36,15 +38,22 @@ def sum(options: Options) -> Payload:
     exact = Fraction(str(start)) + count * Fraction(str(addend))
     return {
         "addend": addend, "additions": count, "start": start, "seed": options["seed"], "exact": float(exact),
-        "rows": [{**row._asdict(), "error": float(Fraction(row.sum) - exact)} for row in rows],
+        "rows": [{**row._asdict(), "sum": plain(row.sum), "error": _difference(row.sum, exact)} for row in rows],
     }  # fmt: skip
+
+
+def _difference(got: float, exact: Fraction) -> float | None:
+    return float(Fraction(got) - exact) if math.isfinite(got) else None
 
 
 def loss_scaling(options: Options) -> Payload:
     """Loss scaling: what a scale saves from underflow, and how a dynamic one moves with overflows."""
     from bursar.theory import loss_scaling as theory
 
-    found = _float((options["formats"] or ("fp16",))[0])
+    names = options["formats"] or ("fp16",)
+    if len(names) > 1:
+        raise PlanError(f"a scale for {len(names)} formats", field="formats", value=names, valid="one format")
+    found = _float(names[0])
     rule = theory.Scaler(options["loss_scale"], options["growth"], options["backoff"], options["growth_interval"])
     median, decades, seed = options["median"], options["decades"], options["seed"]
     if options["events"]:
@@ -74,7 +83,6 @@ def _changes(ran: list[Any]) -> list[Payload]:
 def _tiny(gradient: float | None, scale: float, found: Float) -> Payload:
     if gradient is None:
         return {}
-    from bursar.cli.formats import plain
     from bursar.theory.loss_scaling import unscaled
 
     (without, _), (stored, after) = unscaled(gradient, 1.0, found), unscaled(gradient, scale, found)
@@ -89,6 +97,8 @@ def matmul(options: Options) -> Payload:
     chosen = [named(name) for name in options["formats"] or (*theory.UNSCALED, *theory.SCALED)]
     rows = []
     for found in chosen:
+        if isinstance(found, Float):
+            _float(found.name)
         if found.name in theory.UNSCALED:
             rows.append(theory.in_format(left, right, found))
         else:

@@ -15,6 +15,7 @@ Payload = dict[str, Any]
 RACERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "lion", "sophia")
 WORK = 25_000  # steps of a race over all optimizers and learning rates
 POINTS = 60  # of a curve
+TRACED = 50_000  # numbers of all steps together
 
 
 def _plain(value: Any) -> Any:
@@ -42,11 +43,15 @@ def step(options: Options) -> Payload:
     for gradient in gradients:
         if gradient.shape != theta.shape:
             raise PlanError(
-                f"a gradient of shape {gradient.shape} for a weight of shape {theta.shape}", field="gradient",
-                value=gradient.tolist(), valid=f"shape {theta.shape}, steps with colons between them",
+                f"a gradient of {_shape(gradient)} for a weight of {_shape(theta)}", field="gradient", value=gradient.tolist(),
+                valid=f"{_shape(theta)}, steps with colons between them",
             )  # fmt: skip
     single = theta.ndim == 0
     count = options["steps"] or len(gradients)
+    if count * theta.size > TRACED:
+        raise PlanError(
+            f"{count} steps of {theta.size} numbers", field="steps", value=count, valid=f"at most {TRACED:,} numbers in all"
+        )
     cycle = [np.atleast_1d(gradients[t % len(gradients)]) for t in range(count)]
     steps, states = zip(*trace(chosen, np.atleast_1d(theta), cycle, settings), strict=True)
 
@@ -69,6 +74,10 @@ def step(options: Options) -> Payload:
         "largest": {"t": largest.t, "over_lr": _plain(largest.over_lr)},
         "state_elements": {name: _size(value) for name, value in states[-1].items()},
     }  # fmt: skip
+
+
+def _shape(x: Any) -> str:
+    return " × ".join(map(str, x.shape)) + " numbers" if x.ndim else "one number"
 
 
 def _size(state: Any) -> int:

@@ -48,6 +48,7 @@ RUN = ("tokens", "price")
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
 JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"
+MEASURED = "bursar.cli.measure"  # needs PyTorch
 HOST = ("offload",)
 
 
@@ -191,6 +192,7 @@ INIT: Mapping[str, Verb] = {
              "networks", "seed", "chart"),
         "propagate --scheme he --nonlinearity relu --width 64 --layers 5 --samples 10000", "bursar.report.init_pictures",
     ),
+    "module": _init("target", ("on", "seed", "chart"), "module my_model.py:make", "bursar.report.init_pictures"),
 }  # fmt: skip
 
 
@@ -243,7 +245,7 @@ VERBS: Mapping[str, Verb] = {
         "quantity [model]", "bursar.cli.explain", "bursar.report.explain",
     ),
     "trace": Verb(
-        False, ("on", "strict", "depth", "html"), "bursar trace my_model.py:make", "target", "bursar.cli.measure", "bursar.report.measure"
+        False, ("on", "strict", "depth", "optimizer_states", "values", "html"), "bursar trace my_model.py:make", "target", MEASURED, "bursar.report.measure"
     ),
     "formats": Verb(
         False, ("chart",), "bursar formats", "", "bursar.cli.formats", "bursar.report.formats", "bursar.report.formats"

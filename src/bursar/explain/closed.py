@@ -22,7 +22,11 @@ DEFINED: Mapping[Any, Any] = {q: a * d / h, g: k * d / h}
 def definitions(root: Step) -> Mapping[str, str]:
     """What the letters of the closed forms of a derivation stand for."""
     used = _forms(root)
-    return {str(name): readable.text(meaning) for name, meaning in DEFINED.items() if any(re.search(rf"[\d( ]{name}(?![_A-Za-z])", form) for form in used)}
+    return {
+        str(name): readable.text(meaning)
+        for name, meaning in DEFINED.items()
+        if any(re.search(rf"[\d( ]{name}(?![_A-Za-z])", form) for form in used)
+    }
 
 
 def _forms(step: Step) -> list[str]:
@@ -61,7 +65,7 @@ def _width(formula: Any) -> Any:
 
 def _whole(width: Any) -> bool:
     """Whether a width is that of the residual stream, or a rank's part of it."""
-    return width.free_symbols <= {t}
+    return bool(width.free_symbols <= {t})
 
 
 def _place(width: Any) -> tuple[bool, bool, bool, str]:

@@ -83,7 +83,9 @@ def _corrections(named: Letters, workload: Workload) -> Iterator[Step]:
 
 def _differences(both: Both, workload: Workload) -> Iterator[tuple[str, Any, int]]:
     """Group, formula and number of what a line costs beside the rule: its products, and apart from them its biases."""
-    (words, added_words), (ints, added) = (_beside(line, tokens) for line, tokens in zip(both[::-1], _tokens(workload), strict=True))
+    (words, added_words), (ints, added) = (
+        _beside(line, tokens) for line, tokens in zip(both[::-1], _tokens(workload), strict=True)
+    )
     yield _group(both.ints), words, ints
     yield "biases", added_words, added
 
@@ -146,5 +148,11 @@ def _line(both: Both, number: int, count: Any) -> Step:
     ])  # fmt: skip
     formula, value = total(steps)
     return Step(
-        both.path, formula, value, "FLOP", source=_source(both.ints), reasons=(Reason(f"product_of_{both.ints.op.kind}"),), steps=steps
+        both.path,
+        formula,
+        value,
+        "FLOP",
+        source=_source(both.ints),
+        reasons=(Reason(f"product_of_{both.ints.op.kind}"),),
+        steps=steps,
     )

@@ -48,7 +48,10 @@ def _items(op: Op, name: str, step: Workload, kernels: Kernels, mode: str) -> li
     """What an operator keeps under a recompute mode, and whether a checkpoint holds it as its input."""
     items = kernels.keeps(op, name, step)
     if mode == "selective" and isinstance(op, AttentionCore):
-        return [*((read, False) for read in op.reads), *((item, False) for item in items if isinstance(item, Extra) and item.shared)]
+        return [
+            *((read, False) for read in op.reads),
+            *((item, False) for item in items if isinstance(item, Extra) and item.shared),
+        ]
     if mode == recompute.MARKED and op.mark is not None:
         if op.mark.inside:
             held = [(wire, True) for wire in op.mark.holds]

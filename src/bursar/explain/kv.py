@@ -13,6 +13,7 @@ from bursar.ops.attention import Attention, AttentionCore, CrossAttention
 from bursar.ops.sparse import Index, SelectedAttention
 from bursar.precision import bits_of, bytes_of, size
 from bursar.step import Step as Workload
+from bursar.tree import Line
 
 
 def kv(model: Model, workload: Workload, dtype: str, layer: int | None = None) -> Explained:
@@ -30,14 +31,16 @@ def kv(model: Model, workload: Workload, dtype: str, layer: int | None = None) -
 
 def _caches(pair: Pair, workload: Workload, rate: Any) -> Iterator[Step]:
     for both in lines(pair, workload):
-        ints, words = both
-        if isinstance(ints.op, (AttentionCore, Index)) and isinstance(words.op, (AttentionCore, Index)):
-            sizes = [size(line.op.cache(line.step), rate) for line in (ints, words)]
+        sizes = [_held(line, rate) for line in both]
+        if None not in sizes:
             name = f"{pair.path}{both.path}"
-            facts = {"count": pair.times, "kind": pair.kind}
-            yield Step(
-                name, times(pair.count, sizes[1]), pair.times * sizes[0], "B", "", facts, reasons=(Reason(_rule(both), (name,)),)
-            )
+            reasons = (Reason(_rule(both), (name,)),)
+            yield Step(name, times(pair.count, sizes[1]), pair.times * sizes[0], "B", reasons=reasons)
+
+
+def _held(line: Line, rate: Any) -> Any:
+    """Bytes of the cache of an operator, if it has one."""
+    return size(line.op.cache(line.step), rate) if isinstance(line.op, (AttentionCore, Index)) else None
 
 
 def _rule(both: Both) -> str:

@@ -129,15 +129,16 @@ def step(of: Step) -> Step:
 
 
 def lettered(plan: Plan, architecture: Architecture) -> tuple[Plan, dict[str, int]]:
-    """A plan with t for its tensor-parallel size, and the number of that. Letters stand for plans that deal every rank a head of keys
-    at least; with experts, whose own groups depend on it, the size stays a number."""
-    for _, line in architecture.walk(ONE_TOKEN):
-        if isinstance(line.op, AttentionCore) and line.op.kv_heads < plan.tensor:
-            raise PlanError(
-                f"tp={plan.tensor} is more than {line.op.kv_heads} heads of keys: formulas in letters are written for one or more each",
-                field="tp", value=plan.tensor, valid=f"1 to {line.op.kv_heads}",
-            )  # fmt: skip
-    experts = any(isinstance(line.op, Experts) for _, line in architecture.walk(ONE_TOKEN))
+    """A plan with t for its tensor-parallel size, and the number of that. Letters stand for plans that deal every rank a head of
+    keys at least; with experts, whose own groups depend on it, the size stays a number."""
+    lines = [line.op for _, line in architecture.walk(ONE_TOKEN)]
+    keys = min([op.kv_heads for op in lines if isinstance(op, AttentionCore)], default=plan.tensor)
+    if keys < plan.tensor:
+        raise PlanError(
+            f"tp={plan.tensor} is more than {keys} heads of keys: formulas are written for a head or more on each rank",
+            field="tp", value=plan.tensor, valid=f"1 to {keys}",
+        )  # fmt: skip
+    experts = any(isinstance(op, Experts) for op in lines)
     if plan.tensor == 1 or experts:
         return plan, {}
     return replace(plan, tensor=letter("t"), expert_tensor=letter("t")), {"t": plan.tensor}

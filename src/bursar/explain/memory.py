@@ -10,7 +10,7 @@ import sympy as sp
 
 from bursar import memory as held
 from bursar.explain import activations
-from bursar.explain.activations import Job
+from bursar.explain.job import Job
 from bursar.explain.letters import letter
 from bursar.explain.step import Explained, Reason, Step, times, total
 from bursar.model import Model
@@ -29,7 +29,7 @@ def memory(model: Model, training: Training) -> Explained:
     moments = training.moments()
     index = max(range(len(moments)), key=lambda place: moments[place].memory.peak)
     place = next(place for place, stage in enumerate(training.stages) if index in stage.indices)
-    job = Job.of(model, training, place)
+    job = Job(model, training, place)
     numbers: dict[str, Any] = dict(job.numbers)
     steps = (*_states(training, place, moments[index].memory, numbers), *_moving(training, index, place, numbers))
     root = Step(
@@ -102,9 +102,7 @@ def _moving(training: Training, index: int, place: int, numbers: dict[str, Any])
         yield Step(part, *total(tuple(steps)), "B", f"memory_{part}", steps=tuple(steps))
     for part in ("temporary", "communication"):
         value = getattr(found, part)
-        yield Step(
-            part, _named(f"B_{part}", value, numbers), value, "B", f"memory_{part}", reasons=(Reason(f"memory_why_{part}"),)
-        )
+        yield Step(part, _named(f"B_{part}", value, numbers), value, "B", f"memory_{part}", reasons=(Reason(f"memory_why_{part}"),))
     yield _overheads(training, numbers)
 
 
@@ -131,7 +129,7 @@ def _overheads(training: Training, numbers: dict[str, Any]) -> Step:
 def _parameters(job: Job) -> Step:
     """Parameters of the rank, block by block."""
     own, words = job.stages
-    counts = {id(run.ints): run for run in job.runs()}
+    counts = {id(run.ints): run for run in job.runs}
     steps: dict[int, Step] = {}
     for (block, _), (other, _) in zip(own.blocks(), words.blocks(), strict=True):
         run = counts.get(id(block))

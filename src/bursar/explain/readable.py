@@ -170,7 +170,7 @@ def _text_quotient(top: str, below: Sequence[str]) -> str:
 
 
 def _text_function(name: str, arguments: Sequence[str]) -> str:
-    left, right = {"ceiling": "⌈⌉", "floor": "⌊⌋"}.get(name, (f"{name.lower()}(", ")"))
+    left, right = {"ceiling": ("⌈", "⌉"), "floor": ("⌊", "⌋")}.get(name, (f"{name.lower()}(", ")"))
     return left + ", ".join(arguments) + right
 
 

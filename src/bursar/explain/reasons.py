@@ -1,7 +1,7 @@
 """Why the backward pass needs a tensor: one sentence for every role that a tensor has to an operator.
 
-The derivatives are those of the operators: of y = xWᵀ the weight gradient is Gᵀx (register C4), of an element-wise product a factor's
-gradient is G times the other factor, of the attention core as in arXiv:2205.14135, appendix B.
+The derivatives are those of the operators: of y = xWᵀ the weight gradient is Gᵀx, of an element-wise product a factor's gradient is
+G times the other factor, those of the attention core are in arXiv:2205.14135, appendix B.
 """
 
 from __future__ import annotations
@@ -125,9 +125,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("exponential", "state_space_dual", "rates decays within_decays across_decays decays_to_end decays_from_start"),
     ("excluded", "state_space_dual", "within_masks across_masks"),
     ("states", "state_space_dual", "states states_before"),
-    ("scan_operand", "delta", "q k v beta q_and_k k_beta gate"),
-    ("norm_normed", "delta", "normed"),
-    ("norm_root", "delta", "norms lengths"),
+    ("scan_operand", "delta", "q k v beta q_and_k k_beta gate normed"),
+        ("norm_root", "delta", "norms lengths"),
     ("function_input", "delta", "decay"),
     ("exponential", "delta", "decays pair_decays decays_of_q decays_of_k decays_of_chunks"),
     ("excluded", "delta", "masked"),

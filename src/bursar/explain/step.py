@@ -22,8 +22,9 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """`name` is a path of the model, `key` a title of the words. `source` is an id of `data/sources.toml` or what a measured number comes from, `place` an equation or
-    section of it. The values of `steps` add up to `value`; `closed` is the formula grouped as papers print it."""
+    """`name` is a path of the model, `key` a title of the words. `source` is an id of `data/sources.toml`, or what a measured
+    number comes from, `place` an equation or section of it. The values of `steps` add up to `value`; `closed` is the formula
+    grouped as papers print it."""
 
     name: str
     formula: Any
@@ -38,6 +39,9 @@ class Step:
     steps: tuple[Step, ...] = ()
     closed: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "formula", _floored(self.formula))
+
 
 class Explained(NamedTuple):
     """A derivation with the numbers of its letters, what the letters of a closed form stand for, and derivations beside it."""
@@ -46,6 +50,17 @@ class Explained(NamedTuple):
     numbers: Mapping[str, Any]
     defined: Mapping[str, str] = {}
     beside: tuple[Step, ...] = ()
+
+
+def _floored(formula: Any) -> Any:
+    """A formula with ⌊x⌋ where it has −⌈−x⌉, as `floor_div` writes it."""
+    import sympy
+
+    found = sympy.sympify(formula)
+    if not found.has(sympy.ceiling):
+        return found
+    down = {each: -sympy.floor(-each.args[0]) for each in found.atoms(sympy.ceiling) if each.args[0].could_extract_minus_sign()}
+    return found.subs(down)
 
 
 def of_layer(root: Step, model: str, layer: int) -> Step:

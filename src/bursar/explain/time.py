@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from bursar import operator_time, recompute, step_time
-from bursar.explain.activations import Job
+from bursar.explain.job import Job
 from bursar.explain.letters import letter, step
 from bursar.explain.step import Explained, Reason, Step, times, total
 from bursar.model import Model
@@ -31,7 +31,7 @@ def time(model: Model, training: Training) -> Explained:
     """Seconds of a step, part by part, on the stage that sets the pace."""
     seconds = training.time()
     own = [sum(step_time.of_stage(stage, training.paces)) for stage in training.stages]
-    job = Job.of(model, training, own.index(max(own)))
+    job = Job(model, training, own.index(max(own)))
     numbers: dict[str, Any] = {**job.numbers, "m": training.micro_batches // schedule(training.plan.schedule).copies}
     steps = tuple([_part(name, value, job, numbers) for name, value in seconds._asdict().items() if value])
     formula, _ = total(steps)
@@ -61,7 +61,7 @@ def _named(name: str, ways: int, value: float, numbers: dict[str, Any]) -> Any:
 def _blocks(part: str, job: Job, numbers: dict[str, Any]) -> Iterator[Step]:
     """The blocks of the stage, each as often as it is passed."""
     own, words = job.stages
-    runs = {id(run.ints): run for run in job.runs()}
+    runs = {id(run.ints): run for run in job.runs}
     shown: set[int] = set()
     for (block, _), (other, _) in zip(own.blocks(), words.blocks(), strict=True):
         each = getattr(job.training.paces[id(block)], part)
@@ -79,9 +79,7 @@ def _blocks(part: str, job: Job, numbers: dict[str, Any]) -> Iterator[Step]:
         yield Step(path, times(count, letter("m") * sp.Symbol(name)), passes * each, "s", key, facts, "roofline", steps=lines)
 
 
-def _lines(
-    part: str, block: Block, other: Block, job: Job, numbers: dict[str, Any], passes: int, count: Any
-) -> Iterator[Step]:
+def _lines(part: str, block: Block, other: Block, job: Job, numbers: dict[str, Any], passes: int, count: Any) -> Iterator[Step]:
     """The operators of a block, as often as they run."""
     training = job.training
     roof, letters = training.machine.roofline, _letters(training.machine.roofline, numbers)

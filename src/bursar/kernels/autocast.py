@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from bursar.dims import Dim
 from bursar.kernels.registry import Implementation
+from bursar.ops.adapters import Magnitude
 from bursar.ops.attention import AttentionCore
 from bursar.ops.contrast import Similarity
 from bursar.ops.conv import ShortConv
@@ -41,7 +42,7 @@ POWERS: Mapping[str, Mapping[str, str]] = {
 # norms whose result has the format of what they read, and rotations whose cos and sin have that of what is rotated
 NORMED_AS_READ = ("upcast-weight", "upcast-product", "centred")
 TABLES_AS_READ = ("repeated-each", "pairs-per-layer")
-SCANNED_AS_READ = (WKV, LinearRecurrence)  # scans whose result has the format of what they read, though their states are FP32
+MADE_AS_READ = (WKV, LinearRecurrence, Magnitude)  # modules that cast their result to the format of what they read
 # families that cast what was rotated back to what was read, and whose products add their bias, which is FP32, to what they made
 ROTATED_AS_READ = ("cohere", "cohere2", "ernie4_5", "ernie4_5_moe", "olmo", "olmo2")
 BIAS_APART = ("falcon",)
@@ -102,7 +103,7 @@ def _makes_wide(op: Op, family: str, implementation: str, given: bool) -> bool:
         return False
     if isinstance(op, Rotary):
         return given or not (implementation in TABLES_AS_READ or family in ROTATED_AS_READ)
-    if isinstance(op, SCANNED_AS_READ) or implementation in NORMED_AS_READ:
+    if isinstance(op, MADE_AS_READ) or implementation in NORMED_AS_READ:
         return given
     weighs = bool(op.shapes()) or isinstance(op, (Embedding, PositionEmbedding, SharedNorm))
     powers = isinstance(op, (Activation, Gated)) and op.function in POWERS

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bursar.dims import at_most, product
-from bursar.kernels.autocast import POWERS, TABLES_AS_READ, works_wide
+from bursar.kernels import frozen
+from bursar.kernels.autocast import POWERS, PRODUCTS, TABLES_AS_READ, works_wide
 from bursar.kernels.cores import _masked as masked
 from bursar.kernels.registry import Implementation, Items
+from bursar.ops.adapters import Adapter
 from bursar.ops.attention import AttentionCore
 from bursar.ops.contrast import Similarity
 from bursar.ops.conv import ShortConv
@@ -46,6 +48,7 @@ FORMATS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("wkv", "by-token"): {"rates": "upcast"},
     ("loss", "unshifted"): {"log_softmax": "fp32", "total_weight": "statistics"},
     ("lightning", "module"): {"decays": "upcast"},
+    ("magnitude", "composed"): {"norms": "upcast", "less_one": "upcast", "scale": "upcast", "unbiased": "upcast"},
 }
 
 
@@ -56,6 +59,8 @@ def kept(op: Op, wire: str, kernel: Implementation, named: str, step: Step) -> I
     if isinstance(op, AttentionCore) and op.v in cast.reads:
         op = replace(op, v_span=None)  # a cast is no slice of a wider tensor
     items = kernel.keeps(op, wire, step)
+    if op.without or not op.trainable:
+        items = frozen.needed(op, kernel, items)
     formats = FORMATS.get((kernel.slot, named), {})
     found = [_in_format(item, formats) for item in _kept(op, cast, kernel, items, step)]
     return tuple([item for item in found if isinstance(item, str) or item.kind])
@@ -68,6 +73,8 @@ def _in_format(item: str | Extra, formats: Mapping[str, str]) -> str | Extra:
 def _kept(op: Op, cast: Cast, kernel: Implementation, items: Items, step: Step) -> Items:
     if cast.narrows:
         return _of_a_product(op, cast, kernel, items, step)
+    if not items:
+        return items
     if works_wide(op) or (isinstance(op, Rotary) and kernel.name not in TABLES_AS_READ):
         return tuple([_widened(item) for item in items])
     if isinstance(op, OneToken):
@@ -94,18 +101,20 @@ def _of_a_product(op: Op, cast: Cast, kernel: Implementation, items: Items, step
         rounds = (kernel.slot, kernel.name) in _ONE_SOFTMAX and not op.dropout
         rounded = (Extra("weights", "activation", op.square(step)),) if rounds else ()
         return (*[_of_the_core(op, cast, kernel, item, step) for item in items], *rounded)
-    if not items:  # no gradient passes through it
+    assert isinstance(op, PRODUCTS)
+    if op.slot == "nothing":  # no gradient passes through it
         return items
-    assert isinstance(op, (Linear, Conv, ShortConv, BlockDiagonal))
     copies = ("upcast", "upcast_weight", op.read)  # in FP32 they are the tensors themselves
     others = [item for item in items if (item.name if isinstance(item, Extra) else item) not in copies]
-    if isinstance(op, ShortConv) and op.read not in items:
-        return (_weight(op, cast, step), *others)
-    return (_operand(op, cast, kernel, step), _weight(op, cast, step), *others)
+    joined = isinstance(op, ShortConv) and op.read not in items  # which is among the others
+    operand = (_operand(op, cast, kernel, step),) if op.trainable and not joined else ()
+    return (*operand, *((_weight(op, cast, step),) if op.passes else ()), *others)
 
 
 def _operand(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, kernel: Implementation, step: Step) -> str | Extra:
-    """What it read, cast where that is FP32."""
+    """What it read, cast where that is FP32; adapters have it cast to FP32 before."""
+    if isinstance(op, Adapter) and ".lora_a" not in op.read:
+        return Extra("input", "activation", op.tokens(step) * op.d_in)
     if isinstance(op, ShortConv) and kernel.name == "padded":  # which is cast to the format of the weight before
         return Extra("input", "activation", op.tokens(step) * op.channels)
     if not cast.reads:
@@ -117,8 +126,10 @@ def _operand(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, kernel: 
 
 def _weight(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, step: Step) -> Extra:
     """The copy of its weight; nothing where there is no sequence (no picture)."""
-    if isinstance(op, SharedLinear):
-        return Extra("weight_cast", "activation", 0)  # the layer that counts the weight has the copy
+    if isinstance(op, SharedLinear) and op.trainable:
+        return Extra(
+            "weight_cast", "activation", 0
+        )  # the layer that counts the weight has the copy; frozen ones are cast each time
     elements = op.d_in * op.d_out if isinstance(op, Linear) else product(op.shapes()["weight"])
     return Extra("weight_cast", "activation", cast.matrices * elements * at_most(step.sequences, 1))
 

@@ -92,3 +92,10 @@ def fused_attention() -> tuple[nn.Module, tuple[Tensor, ...]]:
     shape = SEQUENCES, HEADS, LENGTH, WIDTH // HEADS
     q, k, v = [torch.randn(shape, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
     return FusedAttention(), (q, k, v)
+
+
+def untruncated() -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """trunc_normal_ with bounds of ±3, which are absolute: 384 standard deviations of 1/128, so that nothing is cut off."""
+    linear = nn.Linear(WIDTH, WIDTH, bias=False)
+    nn.init.trunc_normal_(linear.weight, std=1 / 128, a=-3, b=3, generator=torch.Generator().manual_seed(0))
+    return linear, (torch.randn(LENGTH, WIDTH),)

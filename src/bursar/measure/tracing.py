@@ -80,7 +80,7 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
         with running:
             with watched, kept.hooks:
                 out = module(*args, **kwargs)
-            roots = _roots(out)
+            roots = outputs_of(out)
             saved = kept.held_by(roots)
             if backward and roots:
                 with watched:
@@ -102,7 +102,7 @@ def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: b
     return found
 
 
-def _roots(out: Any) -> list[Any]:
+def outputs_of(out: Any) -> list[Any]:
     """Where the backward pass starts: the loss, or else everything that has a gradient."""
     loss = getattr(out, "loss", None)
     if loss is not None:

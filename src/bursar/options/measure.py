@@ -5,7 +5,25 @@ from __future__ import annotations
 from bursar.options.option import Option
 
 ROWS: tuple[Option, ...] = (
-    Option("on", str, "meta", (), "device that a module runs on: meta (nothing is computed), cpu, cuda …", "模块运行的设备：meta（不作计算）、cpu、cuda 等"),
+    Option(
+        "on",
+        str,
+        "meta",
+        (),
+        "device that a module runs on: meta (nothing is computed), cpu, cuda …",
+        "模块运行的设备：meta（不作计算）、cpu、cuda 等",
+    ),
     Option("strict", None, False, (), "refuse operators that no formula is known of", "遇到没有公式的算子即报错"),
+    Option(
+        "optimizer_states",
+        None,
+        None,
+        ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw", "amsgrad"),
+        "optimizer of torch.optim whose states are counted after one step",
+        "走一步后清点其状态的 torch.optim 优化器",
+    ),
+    Option(
+        "values", None, False, (), "mean, std and largest magnitude of every parameter", "每个参数张量的均值、标准差与最大绝对值"
+    ),
     Option("html", str, None, (), "file for the report as HTML", "HTML 报告文件"),
 )

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from bursar.options.init import real
 from bursar.options.option import Option, degree, positive, probability
-from bursar.options.theory_formats import names, sides
+from bursar.options.theory_formats import magnitude, names, sides
 
 Tensor: TypeAlias = float | list[Any]  # a number, or lists of them, as deep as the tensor has axes
 MOST_TEXT, MOST_NUMBERS, MOST_PARTS = 20_000, 4096, 1000
@@ -50,7 +50,14 @@ def tensors(text: str | float | list[Any]) -> tuple[Tensor, ...]:
     return tuple([tensor(part) for part in parts])
 
 
-READS = (tensor, tensors)  # what reads numbers and names
+def decay(text: str | float) -> float:
+    value = real(text)
+    if not -10 <= value < 1:
+        raise ValueError("a number from 0 to below 1; for Adafactor from -10")
+    return value
+
+
+READS = (decay, tensor, tensors)  # what reads numbers and names
 
 ROWS: tuple[Option, ...] = (
     Option("theta", tensor, 1.0, (), "the weight: 1, 3,4 or [[1,2],[3,4]]", "权重：1、3,4 或 [[1,2],[3,4]]"),
@@ -70,7 +77,7 @@ ROWS: tuple[Option, ...] = (
         "momentum_form", str, None, (), "classical (v = γv + g) or average (v = γv + (1−γ)g)",
         "classical（v = γv + g）或 average（v = γv + (1−γ)g）",
     ),
-    Option("decay", real, None, (), "decay ρ of squares; for Adafactor its exponent", "平方梯度的衰减 ρ；Adafactor 为指数"),
+    Option("decay", decay, None, (), "decay ρ of squares; for Adafactor its exponent", "平方梯度的衰减 ρ；Adafactor 为指数"),
     Option("trust", positive, None, (), "trust coefficient of LARS", "LARS 的信任系数"),
     Option("gamma", positive, None, (), "Sophia's factor on the Hessian", "Sophia 中海森矩阵的系数"),
     Option("every", degree, None, (), "steps between new roots or eigenvectors", "每隔多少步更新逆根或特征向量"),
@@ -79,5 +86,5 @@ ROWS: tuple[Option, ...] = (
         "problem", str, "rosenbrock", (), "rosenbrock, quadratic, diagonal or matrix", "rosenbrock、quadratic、diagonal 或 matrix"
     ),
     Option("optimizers", names, None, (), "optimizers with commas between them, or all", "优化器，以逗号分隔；all 表示全部"),
-    Option("noise", positive, None, (), "standard deviation of noise on the gradients", "梯度噪声的标准差"),
+    Option("noise", magnitude, None, (), "standard deviation of noise on the gradients", "梯度噪声的标准差"),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from bursar.errors import PlanError
 Value: TypeAlias = bool | int | float | str | Fraction
 _NUMBER = re.compile(
     r"0x[0-9A-Fa-f]+"
-    r"|(?<!\w)(?:(?<![)\]])[-+])?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?"
+    r"|(?<!\w)(?:(?<![)\]])[-+])?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?"
 )
 _EXPONENT = re.compile(r"(e[-+])(\d)$")  # two digits, as in 1e+06
 _MANY = Context(prec=1200, traps=[Overflow])  # enough digits for any double, and for whole numbers of the register's size

@@ -27,7 +27,7 @@ from bursar.register import arithmetic
 from bursar.register.asking import Line, line
 
 KEYS = ("id", "what", "shown", "unit", "ask", "read", "values", "value", "needs", "source")
-MOST = 2000  # claims of a file
+MOST, ANSWERS = 500, 20  # claims of a file, command lines of a claim
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _asked(row: Mapping[str, Any], where: str) -> tuple[Mapping[str, tuple[Line,
 def _named(row: Mapping[str, Any], where: str) -> tuple[Mapping[str, tuple[Line, str]], tuple[str, ...]]:
     """Several answers by name, and arithmetic over them."""
     _only(row, tuple(key for key in KEYS if key != "read"), where)
-    if not isinstance(row["values"], dict) or not row["values"]:
-        raise FactError(f"{where}: values", field="values", valid='{ name = { ask = "…", read = "…" } }')
+    if not isinstance(row["values"], dict) or not 1 <= len(row["values"]) <= ANSWERS:
+        raise FactError(f"{where}: values", field="values", valid=f'1 to {ANSWERS} of name = {{ ask = "…", read = "…" }}')
     asks = {}
     for name, answer in row["values"].items():
         if not name.isidentifier() or not isinstance(answer, dict):
@@ -126,6 +126,6 @@ def _texts(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     """A text, or a list of texts."""
     value = row.get(key)
     items = value if isinstance(value, list) else [value]
-    if not items or len(items) > 50:
-        raise FactError(f"{where}: {key}", field=key, valid="a line of text or a list of 1 to 50")
+    if not 1 <= len(items) <= ANSWERS:
+        raise FactError(f"{where}: {key}", field=key, valid=f"a line of text or a list of 1 to {ANSWERS}")
     return tuple(_text({key: item}, key, where) for item in items)

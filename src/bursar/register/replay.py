@@ -42,7 +42,7 @@ def claims(place: str) -> tuple[Number, ...]:
         if file.stat().st_size > MOST_BYTES:
             raise FactError(f"{shown(place)} is too large", field="claims", value=place, valid=f"up to {MOST_BYTES:,} bytes")
         return numbers.read(read_toml(file, file.name), file.name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FactError(f"cannot read {shown(place)}: {error}", field="claims", value=place) from None
 
 

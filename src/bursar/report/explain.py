@@ -85,9 +85,7 @@ def _terms(step: Payload, lang: str, depth: int) -> Iterator[Text]:
             yield from _section(part, lang, depth)
         else:
             reason = f"  {part['reason']}" if part["reason"] else ""
-            yield Text.assemble(
-                "  " * depth, (_about(part, lang), "cyan"), f"  {_equals(part)}", (reason, "italic")
-            )
+            yield Text.assemble("  " * depth, (_about(part, lang), "cyan"), f"  {_equals(part)}", (reason, "italic"))
 
 
 def _result(step: Payload, lang: str, depth: int) -> Iterator[Text]:

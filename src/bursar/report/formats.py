@@ -22,9 +22,9 @@ def show(verb: str, payload: Payload, lang: str) -> None:
     (_formats if verb == "formats" else _format)(payload, lang, screen())
 
 
-def number(value: float | str | None) -> str:
-    """A number with the digits that tell it from its neighbours."""
-    return "–" if value is None else value if isinstance(value, str) else f"{value:.10g}"
+def number(value: float | str | None, digits: int = 10) -> str:
+    """A number to some digits."""
+    return "–" if value is None else value if isinstance(value, str) else f"{value:.{digits}g}"
 
 
 def _short(value: float | None) -> str:
@@ -104,7 +104,7 @@ def _value(payload: Payload, lang: str, console: Console) -> None:
     if payload["error"] is None:
         return
     relative = payload["relative_error"]
-    share = "" if relative is None else say("relative_to_value", lang, relative=f"{relative:.3g}")
+    share = "" if relative is None else say("relative_to_value", lang, relative=number(relative, 3))
     console.print(say("error_line", lang, error=number(payload["error"])) + share, markup=False)
     if payload["below"] != payload["above"]:
         ends = {"below": payload["below"], "above": payload["above"]}

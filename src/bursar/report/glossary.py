@@ -33,7 +33,9 @@ def show(verb: str, payload: Payload, lang: str) -> None:
 
 
 def _table(title: str, lang: str, *columns: str) -> Table:
-    table = Table(title=Text(say(title, lang)), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=Text(say(title, lang)), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     for column in columns:
         table.add_column(say(column, lang), overflow="fold")
     return table

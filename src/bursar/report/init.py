@@ -139,6 +139,21 @@ def _cells(row: Payload, key: str, measured: bool) -> list[str]:
     return [predicted, f"{found:.0e}" if zero else f"{found:.5g}", f"{row['off'][key]:+.1f}"]
 
 
+def _module(payload: Payload, lang: str, console: Console) -> None:
+    _line(console, "init_module_line", lang, "bold", module=payload["module"])
+    more = [say("init_measured", lang), say("init_off", lang)]
+    words = ("init_weight_std", "init_fan_gain", "init_input")
+    moments = [title for word in ("init_output_moment", "init_gradient") for title in (say(word, lang), *more)]
+    table = _table("", say("init_layer", lang), *[say(word, lang) for word in words], *moments)
+    for row in payload["layers"]:
+        known = (row["weight_std"], row["gain"], row["input"]["second_moment"])
+        numbers = [value for key in ("second_moment", "gradient") for value in (row[key], row["measured"][key])]
+        cells = ["–" if value is None else f"{value:.4g}" for value in (*known, *numbers)]
+        off = ["–" if value is None else f"{value:+.1f}" for value in (row["off"]["second_moment"], row["off"]["gradient"])]
+        table.add_row(row["path"], *cells[:5], off[0], *cells[5:], off[1])
+    console.print(table)
+
+
 DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "truncated": _truncated,
     "gain": _gain,
@@ -146,4 +161,5 @@ DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "attention": _attention,
     "lint": _lint,
     "propagate": _propagate,
+    "module": _module,
 }

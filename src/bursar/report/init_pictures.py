@@ -13,7 +13,15 @@ Payload = Mapping[str, Any]
 
 def propagate(payload: Payload, lang: str) -> list[Panel]:
     """Two panels on logarithmic scales: forward in red, gradients in blue; points are measured."""
-    title = f"{payload['scheme']}, {payload['nonlinearity']}"
+    return _both(payload, lang, f"{payload['scheme']}, {payload['nonlinearity']}")
+
+
+def module(payload: Payload, lang: str) -> list[Panel]:
+    """The same of a live module's layers, in the order in which they ran."""
+    return _both(payload, lang, payload["module"])
+
+
+def _both(payload: Payload, lang: str, title: str) -> list[Panel]:
     return [
         _panel(payload, lang, f"{title}, {say('init_forward_chart', lang)}", "second_moment", RED),
         _panel(payload, lang, f"{title}, {say('init_backward_chart', lang)}", "gradient", BLUE),
@@ -32,4 +40,4 @@ def _panel(payload: Payload, lang: str, title: str, key: str, colour: str) -> Pa
     return Panel(title, marks, say("init_layer", lang), say(f"init_{key}", lang), y_log=True)
 
 
-DRAW: Mapping[str, Callable[[Payload, str], list[Panel]]] = {"propagate": propagate}
+DRAW: Mapping[str, Callable[[Payload, str], list[Panel]]] = {"propagate": propagate, "module": module}

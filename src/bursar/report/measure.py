@@ -32,6 +32,11 @@ def trace(payload: Payload, lang: str, console: Console) -> None:
     if payload["again_flops"]:
         console.print(say("trace_again", lang, flops=whole(payload["again_flops"])))
     console.print(say("trace_convention", lang, macs=whole(payload["forward_macs"])), style="dim")
+    for name, state in payload.get("optimizer_states", {}).items():
+        facts = {key: whole(value) for key, value in state.items()}
+        console.print(say("trace_state", lang, name=name, **facts), markup=False)
+    for row in payload.get("values", []):
+        console.print(say("trace_values", lang, **row), markup=False)
     if payload["unknown_ops"]:
         names = ", ".join(f"{item['op']} ({item['calls']})" for item in payload["unknown_ops"])
         console.print(say("trace_unknown", lang, names=names), style="bold", markup=False)

@@ -32,7 +32,7 @@ def _sum(payload: Payload, lang: str, console: Console) -> None:
     table = _table("", *[say(key, lang) for key in heads])
     for row in payload["rows"]:
         counts = [f"{row[key]:,}" for key in ("lost", "last_change")]
-        table.add_row(row["format"], say(row["method"], lang), number(row["sum"]), f"{row['error']:+.3g}", *counts)
+        table.add_row(row["format"], say(row["method"], lang), number(row["sum"]), number(row["error"], 3), *counts)
     console.print(table)
     console.print(say("sum_lesson", lang), style="dim")
 

@@ -37,7 +37,8 @@ def _step(payload: Payload, lang: str, console: Console) -> None:
     table = _table("", *[say(key, lang) for key in ("optimizer_step", "gradient_column", "theta_column", "over_lr", "on_the_way")])
     for row in payload["steps"][:SHOWN]:
         way = ", ".join(f"{name} {numbers(value)}" for name, value in row["trace"].items())
-        table.add_row(str(row["t"]), numbers(row["gradient"]), numbers(row["theta"]), numbers(row["over_lr"]), Text(way))
+        values = [Text(numbers(row[key])) for key in ("gradient", "theta", "over_lr")]
+        table.add_row(str(row["t"]), *values, Text(way))
     console.print(table)
     if len(payload["steps"]) > 1:
         largest = payload["largest"]
@@ -51,9 +52,9 @@ def _accumulate(payload: Payload, lang: str, console: Console) -> None:
     console.print(title, style="bold", markup=False)
     table = _table("", "", say("gradient_column", lang), say("relative_error", lang))
     for key in ("summed", "divided", "weighted"):
-        table.add_row(say(key, lang), numbers(payload[key]), f"{payload['relative_error'][key]:.3g}")
+        table.add_row(say(key, lang), Text(numbers(payload[key])), f"{payload['relative_error'][key]:.3g}")
     if payload["measured"]:
-        table.add_row(say("whole_batch", lang), numbers(payload["whole_batch"]), "")
+        table.add_row(say("whole_batch", lang), Text(numbers(payload["whole_batch"])), "")
     console.print(table)
     console.print(say("accumulate_lesson", lang), style="dim")
 

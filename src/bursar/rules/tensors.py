@@ -36,8 +36,7 @@ def of_autocast(architecture: Architecture, plan: Plan) -> Iterator[Demand]:
         lambda plan: "tp=1 and cp=1",
     )
     options = {
-        "recompute": plan.recompute != "none", "lora_rank": plan.lora_rank > 0, "freeze_layers": plan.freeze_layers > 0,
-        "schedule": schedule(plan.schedule).splits,
+        "recompute": plan.recompute != "none", "weights": plan.weights is not None, "schedule": schedule(plan.schedule).splits,
     }  # fmt: skip
     for option in [option for option, given in options.items() if given]:
         yield Demand(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bursar.errors import PlanError, shown
 from bursar.formats import Codebook, Float, Format, Integer, Value
-from bursar.theory.rounding import encode, neighbours
+from bursar.theory.neighbours import encode, neighbours
 
 _DECIMAL = re.compile(r"[-+]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][-+]?\d{1,3})?")
 _RATIO = re.compile(r"[-+]?\d{1,400}/0*[1-9]\d{0,399}")

@@ -19,6 +19,7 @@ from bursar.theory.rounding import Array, quantize
 
 GOOD, OVERFLOW = "good", "overflow"
 MOST_EVENTS = 100_000
+LARGEST = float(np.finfo(np.float32).max)  # a scale is an FP32 number
 
 
 class Scaler(NamedTuple):
@@ -85,7 +86,8 @@ def _step(overflowed: bool, scale: float, streak: int, rule: Scaler) -> tuple[Sc
     if overflowed:
         return Scaled(OVERFLOW, scale, False, scale * rule.backoff), 0
     if streak + 1 == rule.interval:
-        return Scaled(GOOD, scale, True, scale * rule.growth), 0
+        grown = scale * rule.growth
+        return Scaled(GOOD, scale, True, grown if grown <= LARGEST else scale), 0
     return Scaled(GOOD, scale, True, scale), streak + 1
 
 
@@ -106,7 +108,8 @@ def drawn(count: int, median: float, decades: float, seed: int = 0) -> Array:
 def unscaled(gradient: float, scale: float, found: Float) -> tuple[float, float]:
     """A gradient times the scale as the format keeps it, and that divided by the scale in FP32."""
     kept = float(quantize(np.array(gradient * scale), found))
-    return kept, float(np.float32(kept) / np.float32(scale))
+    with np.errstate(over="ignore"):
+        return kept, float(np.float32(kept) / np.float32(scale))
 
 
 def survival(gradients: Array, scale: float, found: Float) -> Survival:

@@ -1,6 +1,5 @@
-"""Rounding to a number format: of one exact number, with the two neighbours that it lies between, and of whole arrays.
+"""Rounding of arrays to a number format, and of one double after the other.
 
-Stochastic rounding takes the upper neighbour with the probability (x − lower)/(upper − lower), so that its mean is x itself.
 Arrays are float64, in which every number of every format here is exact, and powers of two scale without rounding.
 """
 
@@ -9,45 +8,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bursar.errors import UnknownNameError
-from bursar.formats import ROUNDINGS, Codebook, Float, Format, Integer, Value
+from bursar.formats import ROUNDINGS, Codebook, Float, Format, Integer
+from bursar.theory.neighbours import STOCHASTIC
 
 Array: TypeAlias = NDArray[np.float64]
-STOCHASTIC = "stochastic"
 MODES = (*ROUNDINGS, STOCHASTIC)
-
-
-class Neighbours(NamedTuple):
-    """The numbers of a format next to a value, the same twice if it is one of them, and the chance of the upper one when rounding
-    is stochastic."""
-
-    below: Value
-    above: Value
-    chance: Fraction
-
-
-def neighbours(found: Format, value: Value) -> Neighbours:
-    """The numbers of a format on both sides of a value; beyond its ends they are what rounding outwards gives there."""
-    below, above = found.rounded(value, "down"), found.rounded(value, "up")
-    if isinstance(below, float) or isinstance(above, float) or (isinstance(value, float) and not math.isfinite(value)):
-        return Neighbours(below, above, Fraction(0))
-    exact = Fraction(value)
-    inside = below < exact < above
-    return Neighbours(below, above, (exact - below) / (above - below) if inside else Fraction(0))
-
-
-def encode(found: Format, value: Value, mode: str, *, saturate: bool, seed: int = 0) -> int:
-    """The code of a value under any mode; `seed` is for the draw of stochastic rounding."""
-    if mode != STOCHASTIC:
-        return found.encode(value, mode, saturate=saturate)
-    up = np.random.default_rng(seed).random() < neighbours(found, value).chance
-    return found.encode(value, "up" if up else "down", saturate=saturate)
 
 
 def quantize(

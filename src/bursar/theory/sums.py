@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bursar.formats import Float
-from bursar.theory.rounding import STOCHASTIC, rounder
+from bursar.theory.neighbours import STOCHASTIC
+from bursar.theory.rounding import rounder
 
 PLAIN, KAHAN = "plain", "kahan"
 METHODS = (PLAIN, STOCHASTIC, KAHAN)

@@ -53,7 +53,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "memory_parameters": Words("parameters of this rank", "本卡的参数量"),
     "memory_micro_batch": Words("kept for one micro-batch on this rank", "本卡为一个微批量保留的字节数"),
-    "memory_why_weights": Words("N parameters in the working dtype; ZeRO 3 divides them by n", "N 个工作精度的参数；ZeRO 3 再除以 n"),
+    "memory_why_weights": Words(
+        "N parameters in the working dtype; ZeRO 3 divides them by n", "N 个工作精度的参数；ZeRO 3 再除以 n"
+    ),
     "memory_why_gradients": Words("one for every parameter; ZeRO 2 and 3 divide them by n", "每个参数一个梯度；ZeRO 2 与 3 除以 n"),
     "memory_why_master_weights": Words(
         "an FP32 copy that the optimizer updates, if and only if the working weights are narrower; ZeRO divides it by n",
@@ -98,9 +100,12 @@ WORDS: Mapping[str, Words] = {
     "assume_tied": Words("a tied tensor counts once", "共享张量只计一次"),
     "assume_all": Words("all experts count, used or not", "全部专家计入，无论是否激活"),
     "assume_cache": Words("at the length s; a window holds its last tokens only", "长度为 s 时；窗口只保留最近的词元"),
-    "assume_kernels": Words("{kernels} kernels, {precision}, recomputation {recompute}", "{kernels} 算子，{precision} 精度，重计算 {recompute}"),
+    "assume_kernels": Words(
+        "{kernels} kernels, {precision}, recomputation {recompute}", "{kernels} 算子，{precision} 精度，重计算 {recompute}"
+    ),
     "assume_autograd": Words(
-        "each storage once, at its own width: autograd holds a tensor, not a use of it", "每块存储按自身宽度只计一次：自动求导保留的是张量，而不是它的每次使用"
+        "each storage once, at its own width: autograd holds a tensor, not a use of it",
+        "每块存储按自身宽度只计一次：自动求导保留的是张量，而不是它的每次使用",
     ),
     # headings
     "explain_formula": Words("formula", "公式"),
@@ -134,4 +139,4 @@ WORDS: Mapping[str, Words] = {
     "glossary_meaning": Words("meaning", "含义"),
     "glossary_word": Words("word in code", "代码中的名称"),
     "glossary_keys": Words("config keys", "配置键"),
-}  # fmt: skip
+}

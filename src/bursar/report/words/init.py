@@ -118,6 +118,15 @@ WORDS: Mapping[str, Words] = {
         "{samples:,} inputs of {networks} networks; the prediction leaves out terms of depth/width, so none is judged",
         "{networks} 个网络、共 {samples:,} 个输入；预测略去深度/宽度量级的项，故不作判定",
     ),
+    "init_module_line": Words(
+        "{module}: each layer's outputs and gradients beside what its weights and what it gets predict, off by spreads over draws of "
+        "weights",
+        "{module}：各层的输出与梯度，以及由其权重和输入得到的预测；偏差以权重抽样的标准差计",
+    ),
+    "init_weight_std": Words("weight std", "权重标准差"),
+    "init_fan_gain": Words("fan-in·E w²", "扇入·E w²"),
+    "init_input": Words("E x²", "E x²"),
+    "init_output_moment": Words("E y²", "E y²"),
     "init_forward_chart": Words("forward: second moment by layer", "前向传播：各层二阶矩"),
     "init_backward_chart": Words("backward: second moment of the gradient by layer", "反向传播：各层梯度的二阶矩"),
     "init_predicted": Words("predicted", "预测"),

@@ -21,6 +21,11 @@ WORDS: Mapping[str, Words] = {
         "that this device's kernels keep, each storage once",
         "一次乘加计 2 FLOP（前向 {macs} MAC）；仅计矩阵乘积；注意力的所有位置对（不论掩码）均计入；字节数为该设备的核函数所保留者，每块存储计一次",
     ),
+    "trace_state": Words("state {name}: {elements} elements, {bytes} bytes", "状态 {name}：{elements} 个元素，{bytes} 字节"),
+    "trace_values": Words(
+        "{path}: mean {mean:.4g}, std {std:.4g}, largest {largest:.4g}",
+        "{path}：均值 {mean:.4g}，标准差 {std:.4g}，最大绝对值 {largest:.4g}",
+    ),
     "trace_unknown": Words(
         "no formula for {names}: FLOPs may be missing (register one with bursar.measure.counts)",
         "没有 {names} 的公式：FLOP 可能不全（可用 bursar.measure.counts 登记）",

@@ -64,7 +64,7 @@ def _shrinks(case: Case) -> Found:
         return None
     std, mean, a, b = (draw.number(name) for name in ("std", "mean", "a", "b"))
     sigmas = min(b - mean, mean - a) / std
-    if not 0 < sigmas < CUTS:
+    if not 0 < sigmas < CUTS or _keeps(case, case.drawn.variance):
         return None
     wider = std / math.sqrt(kept(sigmas))
     numbers = {"std": std, "sigmas": sigmas, "true_std": math.sqrt(cut(case).variance), "ratio": math.sqrt(kept(sigmas))}
@@ -273,15 +273,13 @@ def _of_three(case: Case) -> bool:
 
 def _fused(case: Case) -> Found:
     """q, k and v in one weight triple the fan-out that Xavier counts: 2/(4d) instead of 2/(2d)."""
-    if (
-        case.draw.kind != "xavier"
-        or not _of_three(case)
-        or not _near(case.draw.number("gain"), gain(case.nonlinearity, case.slope))
-    ):
+    if case.draw.kind != "xavier" or not _of_three(case):
         return None
-    width, square = case.found.fan_in, case.draw.number("gain") ** 2
-    numbers = {"fan_in": width, "fan_out": 3 * width, "variance": square / (2 * width), "separate": square / width}
-    return numbers, f"xavier_uniform_(w, gain={math.sqrt(2 * square):.6g})"
+    width, used = case.found.fan_in, case.draw.number("gain")
+    if not _near(used, gain(case.nonlinearity, case.slope)):
+        return None
+    numbers = {"fan_in": width, "fan_out": 3 * width, "variance": used**2 / (2 * width), "separate": used**2 / width}
+    return numbers, f"xavier_uniform_(w, gain={math.sqrt(2) * used:.6g})"
 
 
 def _groups(case: Case) -> Found:
