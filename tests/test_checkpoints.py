@@ -16,7 +16,7 @@ import pytest
 
 import bursar
 from bursar import checkpoints
-from bursar.checkpoints import GGML, Checkpoint, Tensor
+from bursar.checkpoints import GGML, Checkpoint, Tensor, reconciling
 from bursar.cli import main
 from bursar.errors import BursarError, ConfigError
 
@@ -137,7 +137,7 @@ def test_deepseek_v3_has_its_published_names() -> None:
     """The tensors that the published index names, with the module of multi-token prediction under layer 61."""
     for mtp in (False, True):
         model = bursar.load("deepseek-v3", mtp=mtp)
-        found = checkpoints._expected(model.architecture, checkpoints._tensors.SAFETENSORS["deepseek_v3"])
+        found = reconciling._expected(model.architecture, reconciling._tensors.SAFETENSORS["deepseek_v3"])
         assert found is not None
         assert sum(math.prod(shape) for shape in found.values()) == model.params()
         assert found["model.layers.3.mlp.gate.e_score_correction_bias"] == (256,)
@@ -148,8 +148,8 @@ def test_deepseek_v3_has_its_published_names() -> None:
 @pytest.mark.parametrize("name", ["llama-3-8b", "mistral-7b-v0.1", "qwen2-7b", "qwen3-8b", "mixtral-8x7b", "qwen3-30b-a3b", "gpt2"])
 def test_the_names_of_a_family_cover_its_parameters(name: str) -> None:
     model = bursar.load(name)
-    for names in (checkpoints._tensors.SAFETENSORS, checkpoints._tensors.GGUF):
-        found = checkpoints._expected(model.architecture, names[model.architecture.family])
+    for names in (reconciling._tensors.SAFETENSORS, checkpoints._tensors.GGUF):
+        found = reconciling._expected(model.architecture, names[model.architecture.family])
         assert found is not None
         assert sum(math.prod(shape) for shape in found.values()) == model.params()
 

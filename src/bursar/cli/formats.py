@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bursar.errors import PlanError
+from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import sources
 from bursar.formats import FORMATS, Format, Value, named
 from bursar.theory import bits
 from bursar.theory.bits import Limits
+
+if TYPE_CHECKING:
+    from bursar.theory.blocks import Blocks
 
 Options = dict[str, Any]
 Payload = dict[str, Any]
@@ -35,7 +38,7 @@ def formats(options: Options) -> Payload:
 
     return {
         "formats": [_limits(bits.limits(found)) for found in FORMATS.values()],
-        "blocks": [_block_facts(name) for name in BLOCKS],
+        "blocks": [_block_facts(found) for found in BLOCKS.values()],
     }
 
 
@@ -46,10 +49,7 @@ def _limits(found: Limits) -> Payload:
     }
 
 
-def _block_facts(name: str) -> Payload:
-    from bursar.theory.blocks import blocks
-
-    found = blocks(name)
+def _block_facts(found: Blocks) -> Payload:
     return {
         "name": found.name, "kind": "block", "bits": float(found.bits), "element": found.element.name,
         "block": [found.rows, found.columns], "scale": found.scale.name, "rule": found.rule,
@@ -59,12 +59,11 @@ def _block_facts(name: str) -> Payload:
 
 def format(options: Options) -> Payload:
     """A number format, and with VALUE (0.1, -1.5, 1e-8, inf, or a code such as 0x2E66) what it becomes there, every bit named."""
-    from bursar.theory.blocks import BLOCKS
-
-    name, value = options["name"], options["value"]
-    if name.lower().replace("_", "-") in BLOCKS:
-        return _block(name.lower().replace("_", "-"), value)
-    found = named(name)
+    value = options["value"]
+    try:
+        found = named(options["name"])
+    except UnknownNameError:
+        return _block(options["name"], value)
     payload = {**_limits(bits.limits(found)), "layout": [{"name": part, "bits": width} for part, width in bits.layout(found)]}
     return payload if value is None else {**payload, **_stored(found, value, options)}
 
@@ -96,8 +95,8 @@ def _block(name: str, value: str | None) -> Payload:
     found = blocks(name)
     element = _limits(bits.limits(found.element))
     inherited = ("sign", "exponent", "mantissa", "bias", "max", "min_normal", "min_subnormal", "eps")
-    payload = {**_block_facts(name), **{key: element[key] for key in inherited}, "layout": []}
-    return payload if value is None else {**payload, **_block_of(name, value)}
+    payload = {**_block_facts(found), **{key: element[key] for key in inherited}, "layout": []}
+    return payload if value is None else {**payload, **_block_of(found, value)}
 
 
 def _element(text: str) -> float:
@@ -107,12 +106,11 @@ def _element(text: str) -> float:
     return float(value)
 
 
-def _block_of(name: str, text: str) -> Payload:
+def _block_of(found: Blocks, text: str) -> Payload:
     import numpy as np
 
-    from bursar.theory.blocks import ZERO_POINT, blocks
+    from bursar.theory.blocks import ZERO_POINT
 
-    found = blocks(name)
     most = found.columns or 256
     parts = text.split(",")
     if len(parts) > most:

@@ -297,7 +297,7 @@ def propagate(options: Options) -> Payload:
 
 
 def module(options: Options) -> Payload:
-    """Moments of every weighted layer of a live module, forward and backward, beside what its weights predict (TARGET as of trace)."""
+    """Moments of every layer of a live module, forward and backward, and what its weights predict (TARGET as in `bursar trace`)."""
     try:
         from bursar.measure import moments, target
     except ImportError:

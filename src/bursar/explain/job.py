@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bursar import recompute
 from bursar.errors import PlanError
-from bursar.explain.letters import Letters, Pair, lettered, step
+from bursar.explain.letters import Letters, Pair, lettered, numbered, shares_keys, step
 from bursar.kernels import Kernels
 from bursar.model import Model
 from bursar.parallel.pipeline import Stage
@@ -65,7 +65,10 @@ class Job:
     @cached_property
     def stages(self) -> tuple[Stage, Stage]:
         """The stage with ints and over letters."""
-        words = self.plan.stages(self.plan.tuned(self.named.counted()))
+        counted = self.named.counted()
+        if shares_keys(self.training.plan, self.model.architecture):
+            counted = numbered(counted, self.named.numbers)
+        words = self.plan.stages(self.plan.tuned(counted))
         return self.training.stages[self.place], words[self.place]
 
     def sides(self, own: Block, other: Block) -> tuple[Side, Side]:

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from bursar.dims import Dim
-from bursar.errors import ConfigError, PlanError
+from bursar.dims import Dim, is_symbol
+from bursar.errors import ConfigError
 from bursar.model import Model
 from bursar.notation import LETTERS
 from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.moe import Experts
 from bursar.plan import Plan
 from bursar.step import Step
-from bursar.tree import Architecture, Block, Repeat
+from bursar.tree import Architecture, Block, Op, Repeat, dims_of
 
 ONE_TOKEN = Step(1, 1)
+OF_HEADS = "akdh"  # letters that the widths of heads are made of
 
 
 def letter(name: str) -> Any:
@@ -129,16 +130,29 @@ def step(of: Step) -> Step:
 
 
 def lettered(plan: Plan, architecture: Architecture) -> tuple[Plan, dict[str, int]]:
-    """A plan with t for its tensor-parallel size, and the number of that. Letters stand for plans that deal every rank a head of
-    keys at least; with experts, whose own groups depend on it, the size stays a number."""
-    lines = [line.op for _, line in architecture.walk(ONE_TOKEN)]
-    keys = min([op.kv_heads for op in lines if isinstance(op, AttentionCore)], default=plan.tensor)
-    if keys < plan.tensor:
-        raise PlanError(
-            f"tp={plan.tensor} is more than {keys} heads of keys: formulas are written for a head or more on each rank",
-            field="tp", value=plan.tensor, valid=f"1 to {keys}",
-        )  # fmt: skip
-    experts = any(isinstance(op, Experts) for op in lines)
-    if plan.tensor == 1 or experts:
+    """A plan with t for its tensor-parallel size, and the number of that. It stays a number with experts, whose own groups depend on
+    it, and where ranks share a head of keys."""
+    experts = any(isinstance(line.op, Experts) for _, line in architecture.walk(ONE_TOKEN))
+    if plan.tensor == 1 or experts or shares_keys(plan, architecture):
         return plan, {}
     return replace(plan, tensor=letter("t"), expert_tensor=letter("t")), {"t": plan.tensor}
+
+
+def shares_keys(plan: Plan, architecture: Architecture) -> bool:
+    """Whether there are fewer heads of keys than tensor-parallel ranks, so that several ranks hold the same one."""
+    lines = [line.op for _, line in architecture.walk(ONE_TOKEN)]
+    return any(op.kv_heads < plan.tensor for op in lines if isinstance(op, AttentionCore))
+
+
+def numbered(architecture: Architecture, numbers: Mapping[str, int]) -> Architecture:
+    """An architecture whose heads are numbers, which can be dealt to more ranks than there are; other sizes stay letters."""
+    known = {letter(name): numbers[name] for name in OF_HEADS if name in numbers}
+
+    def size(found: Dim) -> Dim:
+        whole = found.subs(known)
+        return int(whole) if whole.is_Integer else whole
+
+    def change(path: str, op: Op) -> Op:
+        return replace(op, **{name: size(found) for name, found in dims_of(op).items() if is_symbol(found)})
+
+    return architecture.replace(change)

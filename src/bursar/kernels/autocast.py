@@ -29,7 +29,8 @@ from bursar.ops.scan import WKV, BlockDiagonal, LinearRecurrence, SelectiveScan
 from bursar.ops.shared import SharedNorm
 from bursar.tree import Block, Cast, Input, Nested, Op
 
-PRODUCTS = (Linear, Conv, ShortConv, BlockDiagonal, AttentionCore, Similarity)
+WITH_WEIGHTS = (Linear, Conv, ShortConv, BlockDiagonal)
+PRODUCTS = (*WITH_WEIGHTS, AttentionCore, Similarity)
 # implementations whose products are in no list, or run where autocast is off: they work in the format that they are given
 UNLISTED = (("experts", "grouped"), ("router", "softmax-gather-wide-cast"))
 # implementations with a product of all instances of a block at once

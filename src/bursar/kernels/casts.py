@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bursar.dims import at_most, product
 from bursar.kernels import frozen
-from bursar.kernels.autocast import POWERS, PRODUCTS, TABLES_AS_READ, works_wide
+from bursar.kernels.autocast import POWERS, TABLES_AS_READ, WITH_WEIGHTS, works_wide
 from bursar.kernels.cores import _masked as masked
 from bursar.kernels.registry import Implementation, Items
 from bursar.ops.adapters import Adapter
@@ -101,7 +101,7 @@ def _of_a_product(op: Op, cast: Cast, kernel: Implementation, items: Items, step
         rounds = (kernel.slot, kernel.name) in _ONE_SOFTMAX and not op.dropout
         rounded = (Extra("weights", "activation", op.square(step)),) if rounds else ()
         return (*[_of_the_core(op, cast, kernel, item, step) for item in items], *rounded)
-    assert isinstance(op, PRODUCTS)
+    assert isinstance(op, WITH_WEIGHTS)
     if op.slot == "nothing":  # no gradient passes through it
         return items
     copies = ("upcast", "upcast_weight", op.read)  # in FP32 they are the tensors themselves

@@ -1,12 +1,14 @@
 """The moments of a live module at its initialization: what every weighted layer gets, makes and passes back.
 
-Each layer's weights are independent of what it gets, so the mean over such weights is known from what it gets alone: the second moment
-of its outputs is fan_in · E w² · E x² + E b², and that of the gradient it passes back is fan_out · E w² · E g². One draw of weights
-departs from that mean by about √(2/outputs) of it, and backward by √(2/inputs).
+Each layer's weights are independent of what it gets, so the mean over such weights is known from what it gets alone: the second
+moment of its outputs is fan_in · E w² · E x² + E b², and that of the gradient it passes back is fan_out · E w² · E g². One draw of
+weights departs from that mean by about √(2/outputs) of it, and backward by √(2/inputs). Fans are those of the layer as it runs: the
+mean number of inputs that an output of a convolution sums, with its stride, its padding and its edges, and of outputs of an input.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from torch import nn
 
 from bursar.errors import BursarError
 from bursar.measure.tracing import outputs_of
-from bursar.theory.initialization.fans import Fans, fans
+from bursar.theory.initialization.fans import Fans
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -29,13 +31,14 @@ class Seen(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A weighted layer: its place, its fans, the mean and the standard deviation of its weights, the second moment of its bias, and
+    """A weighted layer: its place, its fans, its inputs and outputs but for positions, the mean and the standard deviation of its weights, the second moment of its bias, and
     what was seen of its input, its output and the gradients of both; None where no gradient is asked for."""
 
     path: str
     kind: str
     shape: tuple[int, ...]
     found: Fans
+    channels: tuple[int, int]
     weight_mean: float
     weight_std: float
     bias_second_moment: float
@@ -62,8 +65,8 @@ class Layer(NamedTuple):
     @property
     def spread(self) -> tuple[float, float]:
         """Relative standard deviation of outputs and of gradients over draws of the weights."""
-        groups = self.shape[0] * math.prod(self.shape[2:]) // int(self.found.fan_out)
-        return math.sqrt(2 / self.shape[0]), math.sqrt(2 / (self.shape[1] * groups))
+        inputs, outputs = self.channels
+        return math.sqrt(2 / outputs), math.sqrt(2 / inputs)
 
 
 def _seen(tensor: torch.Tensor) -> Seen:
@@ -76,7 +79,7 @@ def moments(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     were; a layer that runs more than once is listed for its last run. Layers are in the order in which they ran."""
     if any(parameter.is_meta for parameter in module.parameters()):
         raise BursarError("a module on the meta device has no values", field="on", value="meta", valid="--on cpu")
-    found: dict[str, dict[str, Seen]] = {}
+    found: dict[str, dict[str, Any]] = {}
     layers = {path: part for path, part in module.named_modules() if isinstance(part, KINDS)}
     if not layers:
         raise BursarError("the module has no Linear and no convolution", field="target", valid="a module with weighted layers")
@@ -89,9 +92,11 @@ def moments(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     return tuple([_layer(path, layers[path], seen) for path, seen in found.items() if "output" in seen])
 
 
-def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Seen]]) -> list[Any]:
-    """Hooks that note what a layer gets and makes. Its input is handed on as a view of its own, so that the gradient is this layer's
-    and not that of all that read the same tensor."""
+def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Any]]) -> list[Any]:
+    """Hooks that note what a layer gets and makes. Its input is handed on as a view of its own, so that the gradient is this
+    layer's and not that of all that read the same tensor."""
+
+    counting = _counting(part)
 
     def note(name: str) -> Callable[[torch.Tensor], None]:
         return lambda gradient: found[path].update({name: _seen(gradient)})
@@ -99,7 +104,7 @@ def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Seen]]) -> lis
     def before(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         x = given[0].view_as(given[0])
         found.pop(path, None)
-        found[path] = {"input": _seen(x)}
+        found[path] = {"input": _seen(x), "fans": _fans(counting, x)}
         if x.requires_grad:
             x.register_hook(note("input_gradient"))
         return (x, *given[1:])
@@ -112,6 +117,22 @@ def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Seen]]) -> lis
     return [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
 
 
+def _counting(part: nn.Module) -> nn.Module:
+    """The same layer with weights of 1 and no bias: an output is the number of its inputs that are 1."""
+    ones = copy.deepcopy(part)
+    for name, parameter in ones.named_parameters():
+        nn.init.constant_(parameter, 1.0 if name == "weight" else 0.0)
+    return ones
+
+
+def _fans(counting: nn.Module, x: torch.Tensor) -> Fans:
+    """Connections of one sample, over its outputs and over its inputs."""
+    sample = torch.ones_like(x[:1])
+    with torch.no_grad():
+        made = counting(sample).double()
+    return Fans(float(made.mean()), float(made.sum()) / sample.numel())
+
+
 def _passes(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int) -> None:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     with torch.random.fork_rng():
@@ -121,14 +142,15 @@ def _passes(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any],
             torch.autograd.grad(roots, trained, [torch.randn_like(root) for root in roots], allow_unused=True)
 
 
-def _layer(path: str, part: nn.Module, seen: Mapping[str, Seen]) -> Layer:
+def _layer(path: str, part: nn.Module, seen: Mapping[str, Any]) -> Layer:
     weight, bias = part.get_parameter("weight").detach().double(), getattr(part, "bias", None)
     shape = tuple(weight.shape)
     return Layer(
         path,
         type(part).__name__,
         shape,
-        fans(shape, "torch", getattr(part, "groups", 1)),
+        seen["fans"],
+        (shape[1] * int(getattr(part, "groups", 1)), shape[0]),
         float(weight.mean()),
         float(weight.std(correction=0)),
         0.0 if bias is None else _seen(bias).second_moment,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.tables import screen
-from bursar.report.words import say
+from bursar.report.words import WORDS, say
 
 Payload = dict[str, Any]
 STYLES = {
@@ -84,9 +84,10 @@ def _counts(payload: Payload, numbers: int, statements: int, lang: str, console:
     """How many of each verdict, by group and in all."""
     if numbers:
         verdicts = tuple(next(iter(payload["groups"].values())))
-        table = _plain(lang, ("check_group", *verdicts))
+        table = _plain(lang, ("check_group", *verdicts, ""))
         for name, group in payload["groups"].items():
-            table.add_row(name, *[str(group[verdict]) for verdict in verdicts])
+            title = say(f"check_{name}", lang) if f"check_{name}" in WORDS else ""
+            table.add_row(name, *[str(group[verdict]) for verdict in verdicts], title)
         console.print(table)
         sums = {verdict.replace(" ", "_"): sum(group[verdict] for group in payload["groups"].values()) for verdict in verdicts}
         console.print(say("check_sum", lang, total=numbers, **sums), style="bold")

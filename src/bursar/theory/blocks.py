@@ -17,7 +17,7 @@ import numpy as np
 
 from bursar.dims import ceil_div
 from bursar.errors import UnknownNameError
-from bursar.formats import Format, Integer, named
+from bursar.formats import FORMATS, Format, Integer, named
 from bursar.theory.rounding import Array, quantize
 
 ABSMAX, POWER, TWO_LEVELS, ZERO_POINT = "absmax", "power of two", "two levels", "zero point"
@@ -132,5 +132,5 @@ def blocks(name: str) -> Blocks:
     """A block format by name."""
     plain = name.lower().replace("_", "-")
     if plain not in BLOCKS:
-        raise UnknownNameError("block format", name, BLOCKS)
+        raise UnknownNameError("format", name, (*FORMATS, *BLOCKS))
     return BLOCKS[plain]

@@ -119,8 +119,8 @@ WORDS: Mapping[str, Words] = {
         "{networks} 个网络、共 {samples:,} 个输入；预测略去深度/宽度量级的项，故不作判定",
     ),
     "init_module_line": Words(
-        "{module}: each layer's outputs and gradients beside what its weights and what it gets predict, off by spreads over draws of "
-        "weights",
+        "{module}: each layer's outputs and gradients beside what its weights and what it gets predict, off by spreads over draws "
+        "of weights",
         "{module}：各层的输出与梯度，以及由其权重和输入得到的预测；偏差以权重抽样的标准差计",
     ),
     "init_weight_std": Words("weight std", "权重标准差"),
