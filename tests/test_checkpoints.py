@@ -148,7 +148,7 @@ def test_deepseek_v3_has_its_published_names() -> None:
 @pytest.mark.parametrize("name", ["llama-3-8b", "mistral-7b-v0.1", "qwen2-7b", "qwen3-8b", "mixtral-8x7b", "qwen3-30b-a3b", "gpt2"])
 def test_the_names_of_a_family_cover_its_parameters(name: str) -> None:
     model = bursar.load(name)
-    for names in (reconciling._tensors.SAFETENSORS, checkpoints._tensors.GGUF):
+    for names in (reconciling._tensors.SAFETENSORS, reconciling._tensors.GGUF):
         found = reconciling._expected(model.architecture, names[model.architecture.family])
         assert found is not None
         assert sum(math.prod(shape) for shape in found.values()) == model.params()

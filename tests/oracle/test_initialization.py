@@ -4,8 +4,10 @@ function draws with, what trunc_normal_ leaves, and the moments of real modules,
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,9 @@ import torch
 from torch import nn
 from torch.nn import init
 
+from bursar.cli import main
+from bursar.errors import BursarError
+from bursar.measure.moments import Layer, moments
 from bursar.theory.initialization import activations, finite_width, gains, propagation
 from bursar.theory.initialization.fans import Fans, fans, torch_fans
 from bursar.theory.initialization.lint import lint
@@ -204,3 +209,88 @@ def _moments(name: str, width: int, depth: int, std: float, inputs: int) -> list
         found.append([float(y.square().mean()), float(after.mean()), float(after.square().mean())])
     gradients = torch.autograd.grad(entering[-1], entering[:-1], torch.randn(inputs, width, dtype=torch.float64))
     return [[*row, float(gradient.square().mean())] for row, gradient in zip(found, gradients, strict=True)]
+
+
+# ── a live module ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Shared(nn.Module):
+    """Two layers that read one tensor, an activation in place, and a convolution with stride, padding and groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(400, 300), nn.Linear(400, 300)
+        self.act = nn.ReLU(inplace=True)
+        self.conv = nn.Conv1d(200, 100, 5, stride=2, padding=2, groups=2, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        both = self.act(self.left(x)) + self.right(x)
+        return self.conv(both.reshape(len(x), 200, -1))
+
+
+def test_a_live_module_is_what_its_weights_predict() -> None:
+    """Of weights drawn once, outputs are within 4 spreads of √(2/outputs), gradients within 4 of √(2/inputs)."""
+    module, x = Shared(), torch.randn(300, 2, 400, requires_grad=True)
+    x = x[:, 0]
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    layers = {layer.path: layer for layer in moments(module, (torch.cat([x, x], 1).reshape(600, 400),), {})}
+    assert list(layers) == ["left", "right", "conv"]
+    for layer in layers.values():
+        forward, backward = layer.spread
+        assert layer.output.second_moment == pytest.approx(layer.predicted_output, rel=4 * forward)
+        assert layer.input_gradient and layer.predicted_gradient
+        assert layer.input_gradient.second_moment == pytest.approx(layer.predicted_gradient, rel=4 * backward)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def test_the_gradient_of_a_layer_is_its_own() -> None:
+    """`left` and `right` read one tensor, whose gradient is the sum of what they pass back; each is seen alone, by the chain rule."""
+    module, x = Shared(), torch.randn(40, 400, requires_grad=True)
+    found = {layer.path: layer for layer in moments(module, (x,), {}, seed=7)}
+    torch.manual_seed(7)
+    left, right = module.left(x), module.right(x)
+    left.retain_grad(), right.retain_grad()
+    out = module.conv((torch.relu(left) + right).reshape(40, 200, -1))
+    out.backward(torch.randn_like(out))
+    for path, made in (("left", left), ("right", right)):
+        seen: Layer = found[path]
+        assert made.grad is not None and seen.output_gradient and seen.input_gradient
+        assert seen.output_gradient.second_moment == pytest.approx(float(made.grad.square().mean()), rel=1e-5)
+        passed = made.grad @ module.get_submodule(path).get_parameter("weight")
+        assert seen.input_gradient.second_moment == pytest.approx(float(passed.detach().square().mean()), rel=1e-5)
+
+
+def test_fans_of_a_layer_as_it_runs() -> None:
+    """30 positions, 5 taps, stride 2, padding 2: 15 outputs, of which the first misses two taps and the last one, (15·5 − 3)/15 · 100
+    inputs each; an input reaches (15·5 − 3)/30 · 50 outputs."""
+    conv = nn.Conv1d(200, 100, 5, stride=2, padding=2, groups=2)
+    (layer,) = moments(conv, (torch.randn(2, 200, 30),), {})
+    assert layer.found == pytest.approx(((75 - 3) / 15 * 100, (75 - 3) / 30 * 50))
+
+
+def test_a_module_that_cannot_be_measured() -> None:
+    with torch.device("meta"):
+        module = nn.Linear(3, 3)
+    with pytest.raises(BursarError, match="meta"):
+        moments(module, (torch.ones(1, 3, device="meta"),), {})
+    with pytest.raises(BursarError, match="no Linear"):
+        moments(nn.ReLU(), (torch.ones(3),), {})
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_verb(lang: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "made.py"
+    file.write_text(
+        "import torch\nfrom torch import nn\n\ndef make():\n    torch.manual_seed(0)\n"
+        "    return nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 8)), (torch.randn(500, 64),)\n",
+        encoding="utf-8",
+    )
+    assert main(["init", "module", f"{file}:make", "--json"]) == 0
+    first, last = json.loads(capsys.readouterr().out)["layers"]
+    # nn.Linear keeps a third and adds a bias of variance 1/(3·64); its first input asks for no gradient
+    assert first["second_moment"] == pytest.approx(1 / 3 + 1 / 192, rel=0.05) and first["gradient"] is None
+    assert abs(last["off"]["second_moment"]) < 4 and abs(last["off"]["gradient"]) < 4
+    assert main(["init", "module", f"{file}:make", "--lang", lang]) == 0
+    assert "0" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from bursar.errors import PlanError, UnknownNameError
+from bursar.errors import PlanError, UnknownNameError, shown
 from bursar.facts import sources
 from bursar.formats import FORMATS, Format, Value, named
 from bursar.theory import bits
@@ -102,7 +102,7 @@ def _block(name: str, value: str | None) -> Payload:
 def _element(text: str) -> float:
     value = bits.read(text)[0]
     if value is None or not -LARGEST <= value <= LARGEST:  # a code, NaN, or too large
-        raise PlanError(f"value={text}", field="value", value=text, valid=f"a number up to {LARGEST:g}")
+        raise PlanError(f"value={shown(text)}", field="value", value=text, valid=f"a number up to {LARGEST:g}")
     return float(value)
 
 

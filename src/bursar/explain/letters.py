@@ -130,8 +130,8 @@ def step(of: Step) -> Step:
 
 
 def lettered(plan: Plan, architecture: Architecture) -> tuple[Plan, dict[str, int]]:
-    """A plan with t for its tensor-parallel size, and the number of that. It stays a number with experts, whose own groups depend on
-    it, and where ranks share a head of keys."""
+    """A plan with t for its tensor-parallel size, and the number of that. It stays a number with experts, whose own groups depend
+    on it, and where ranks share a head of keys."""
     experts = any(isinstance(line.op, Experts) for _, line in architecture.walk(ONE_TOKEN))
     if plan.tensor == 1 or experts or shares_keys(plan, architecture):
         return plan, {}

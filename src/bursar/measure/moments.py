@@ -31,8 +31,9 @@ class Seen(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A weighted layer: its place, its fans, its inputs and outputs but for positions, the mean and the standard deviation of its weights, the second moment of its bias, and
-    what was seen of its input, its output and the gradients of both; None where no gradient is asked for."""
+    """A weighted layer: its place, its fans, its (inputs, outputs) but for positions, the mean and the standard deviation of its
+    weights, the second moment of its bias, and what was seen of its input, its output and the gradients of both; None where no
+    gradient is asked for."""
 
     path: str
     kind: str

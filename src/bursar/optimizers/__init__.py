@@ -124,7 +124,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType({
             ADAM,
         ),
         Optimizer("lamb", _moments(), "u ← m̂/(√v̂+ε) + λθ; θ ← θ − η·‖θ‖/‖u‖·u", 20, "lamb"),
-        Optimizer("lars", _states("momentum"), "v ← γv + η·‖θ‖/(‖g‖+λ‖θ‖)·(g + λθ); θ ← θ − v", 10, "lars"),
+        Optimizer("lars", _states("momentum"), "v ← γv + η·κ‖θ‖/(‖g‖+λ‖θ‖)·(g + λθ); θ ← θ − v", 10, "lars"),
         Optimizer("lion", _states("exp_avg"), "θ ← θ − η(sign(β₁m + (1−β₁)g) + λθ); m ← β₂m + (1−β₂)g", 11, "lion"),
         Optimizer(
             "adafactor", (State("factors", states.of_factors),),
@@ -134,7 +134,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType({
         Optimizer(
             "muon",
             (State("momentum", states.of_matrix), State("exp_avg", states.of_others), State("exp_avg_sq", states.of_others)),
-            "hidden matrices: B ← μB + G; θ ← (1−ηλ)θ − η·NewtonSchulz₅(G + μB); others: AdamW", 9, "muon",
+            "hidden matrices: B ← μB + G; θ ← (1−ηλ)θ − η·√max(1, m/n)·NewtonSchulz₅(G + μB); others: AdamW", 9, "muon",
             products=states.orthogonalised, workspace=states.orthogonalised_bytes, per_parameter="4, and 8 for others",
         ),
         Optimizer(
