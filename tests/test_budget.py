@@ -21,7 +21,7 @@ from bursar.ridge import bound, ceiling, ridge
 from bursar.static import static
 
 GB = 10**9
-RUN = {"params": 70 * GB, "tokens": 15 * 10**12, "devices": 1024, "peak": 990e12, "mfu": 0.5, "price": 2.0}
+RUN = {"params": 70 * GB, "tokens": 15 * 10**12, "devices": 1024, "peak_flop_per_s": 990e12, "mfu": 0.5, "price": 2.0}
 
 
 def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
@@ -41,12 +41,12 @@ def test_seventy_billion_parameters() -> None:
     known, steps = budget.solve(RUN)
     assert known["flops"] == 6 * RUN["params"] * RUN["tokens"] and isinstance(known["flops"], int)
     assert known["days"] == pytest.approx(6.3e24 / (1024 * 990e12 * 0.5) / 86_400)
-    assert known["usd"] == pytest.approx(known["device_hours"] * 2)
+    assert known["cost_usd"] == pytest.approx(known["device_hours"] * 2)
     assert {step.quantity for step in steps} == set(known) - set(RUN)
     assert all(step.formula and step.source for step in steps)
 
 
-@pytest.mark.parametrize("missing", ["params", "tokens", "devices", "peak", "mfu"])
+@pytest.mark.parametrize("missing", ["params", "tokens", "devices", "peak_flop_per_s", "mfu"])
 def test_whatever_is_left_out_is_found_again(missing: str) -> None:
     whole, _ = budget.solve(RUN)
     given_ = {**{name: RUN[name] for name in RUN if name not in (missing, "price")}, "days": whole["days"]}
@@ -56,7 +56,7 @@ def test_whatever_is_left_out_is_found_again(missing: str) -> None:
 
 @given(st.integers(1, 10**13), st.integers(1, 10**15), st.floats(1e-3, 1), st.integers(1, 10**6))
 def test_every_relation_holds_in_the_end(params: int, tokens: int, mfu: float, devices: int) -> None:
-    known, _ = budget.solve({"params": params, "tokens": tokens, "mfu": mfu, "devices": devices, "peak": 1e15})
+    known, _ = budget.solve({"params": params, "tokens": tokens, "mfu": mfu, "devices": devices, "peak_flop_per_s": 1e15})
     for relation in budget.RELATIONS:
         if not relation.missing(known):
             assert relation.value(known) == pytest.approx(known[relation.quantity]), budget.text(relation)
@@ -126,6 +126,18 @@ def test_what_a_run_stands_beside(capsys: pytest.CaptureFixture[str]) -> None:
     assert "revoked" in rows["us-eo-14110"]["note"]
 
 
+def test_money_buys_tokens(capsys: pytest.CaptureFixture[str]) -> None:
+    """A budget at a price is device-hours; at a peak and an MFU these are FLOPs, and tokens of a model."""
+    line = "run --params 7B --usd 100000 --device h100-sxm --mfu 0.4"
+    found = answer(capsys, line + " --price 2")
+    assert found["device_hours"] == 50_000
+    assert found["tokens"] == pytest.approx(50_000 * 3600 * 989.4e12 * 0.4 / 42e9)
+    dated = answer(capsys, line)  # at the catalog's example price
+    assert dated["tokens"] == pytest.approx(found["tokens"] * 2 / dated["price"])
+    paid = answer(capsys, "run --usd 100000 --device-hours 40000 --device h100-sxm --mfu 0.4")
+    assert paid["price"] == 2.5  # what follows is not the catalog's
+
+
 def test_nothing_follows_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing follows" in refused(capsys, "run --tokens 1T")
     assert "mfu=1.5" in refused(capsys, "run --params 7B --mfu 1.5")
@@ -178,6 +190,37 @@ def test_sixteen_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["total"], found["devices"], found["fits"], found["largest_params"]) == (112 * GB, 2, False, 5 * GB)
 
 
+# register, A7.8 and A12.4: bytes per parameter, and the assumptions that make them
+@pytest.mark.parametrize(
+    ("per_param", "rules"),
+    [
+        (2, {"weights_16"}),
+        (4, {"weights_32", "gradients_16"}),
+        (12, {"no_master"}),  # 2 + 2 + 8
+        (14, {"no_master_wide"}),  # 2 + 4 + 8
+        (16, {"mixed", "single"}),  # 2 + 2 + 4 + 8 and 4 + 4 + 8
+        (18, {"mixed_wide", "mixed_activations"}),  # 2 + 4 + 4 + 8, and 16 with 2 of activations
+        (20, {"second_copy"}),  # 4 + 4 + 8 with 4 more
+        (24, {"second_copy_activations"}),  # and 4 of activations
+    ],
+)
+def test_rules_of_thumb(per_param: int, rules: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, f"audit --params 7B --bytes {7e9 * per_param}")
+    assert set(found["explained_by"]) == rules
+    near = [row for row in found["readings"] if row["near"]]
+    assert all(row["per_param"] == sum(row["terms"].values()) == per_param and row["difference"] == 0 for row in near)
+
+
+def test_a_terabyte_for_seventy_billion(capsys: pytest.CaptureFixture[str]) -> None:
+    """What 70B in FP16 takes is 140 GB; 1.1 TB is what training holds, 16 bytes a parameter."""
+    found = answer(capsys, "audit --params 70B --bytes 1.1e12")
+    assert set(found["explained_by"]) == {"mixed", "single"}
+    by_rule = {row["rule"]: row["bytes"] for row in found["readings"]}
+    assert (by_rule["weights_16"], by_rule["mixed"]) == (140 * GB, 1120 * GB)
+    assert answer(capsys, "audit --params 7B --bytes 1e9")["explained_by"] == []
+    assert "--bytes" in refused(capsys, "audit --params 7B")
+
+
 def test_keys_of_a_config_may_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     """An untied head adds vocabulary · width; a key that the family does not know is refused."""
     usual, untied = answer(capsys, "params gpt2"), answer(capsys, "params gpt2 --set tie_word_embeddings=false")
@@ -191,6 +234,7 @@ def test_keys_of_a_config_may_be_set(capsys: pytest.CaptureFixture[str]) -> None
     "run --params 70B --tokens 15T --device h100-sxm --devices 1024 --mfu 0.5", "run llama-3-8b --tokens 15T",
     "run --params 70B --tokens 15T --device h100-sxm --days 30 --mfu 0.4", "roofline --device h100-sxm",
     "roofline --device h100-sxm --bytes 1e9 --flops 1e9 --seconds 1", "states --params 7B --dp 8 --zero 3 --device h100-sxm",
+    "audit --params 70B --bytes 1.1e12", "audit --params 7B --bytes 1e9",
 ])  # fmt: skip
 def test_reports(line: str, lang: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*line.split(), "--lang", lang]) == 0

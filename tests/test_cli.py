@@ -50,8 +50,9 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "plan": (["llama-3-70b", *SEARCH], {"best", "pareto", "searched", "feasible", "seconds"}),
     "run": (["--params", "70B", "--tokens", "15T"], {"params", "tokens", "flops", "solved", "source"}),
-    "roofline": (["--device", "h100-sxm"], {"ridge", "peak", "bandwidth"}),
+    "roofline": (["--device", "h100-sxm"], {"ridge", "peak_flop_per_s", "bandwidth_b_per_s"}),
     "states": (["--params", "7B"], {"weights", "gradients", "master_weights", "optimizer_state", "total"}),
+    "audit": (["--params", "70B", "--bytes", "1.1e12"], {"per_param", "explained_by", "readings"}),
     "check": (["--only", "N4"], {"check"}),
     "explain": (
         ["flops", "llama-3-8b", "--seq", "8k"], {"formula", "latex", "substitution", "value", "unit", "source", "steps"}

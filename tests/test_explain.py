@@ -28,6 +28,7 @@ from bursar.errors import BursarError
 from bursar.explain import readable
 from bursar.explain.activations import activations
 from bursar.explain.flops import GROUPS, flops
+from bursar.explain.keepers import HELD, keepers
 from bursar.explain.kv import kv
 from bursar.explain.memory import memory
 from bursar.explain.params import params
@@ -40,6 +41,13 @@ from bursar.report.words import WORDS
 from bursar.training import Training
 
 SBH, ASSB = 2048 * 12288, 96 * 2048**2  # GPT-3 (arXiv:2005.14165, table 2.1), one sequence
+PRECISIONS = ("bf16", "fp32", "fp8", "bf16-autocast")
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"lora_rank": 8},
+    {"lora_rank": 8, "adapter": "dora"},
+    {"tensor": 2, "sequence": True},
+    {"context": 2},
+)
 KERNELS = ("textbook", "fused", "eager", "sdpa")
 
 
@@ -258,6 +266,28 @@ def test_states_of_adam_in_mixed_precision_are_16_bytes() -> None:
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("name", models())
+def test_no_tensor_of_any_plan_is_without_its_reason(name: str) -> None:
+    """Whatever a family's implementations keep, in every precision, with adapters and cut: a row of the table says why."""
+    model = load(name, dropout=0.1)
+    plans = [Plan(kernels=kernels, precision=precision) for kernels in KERNELS for precision in PRECISIONS]
+    plans += [Plan(kernels=kernels, **change) for kernels in KERNELS for change in CHANGES]
+    missing: set[tuple[str, str]] = set()
+    for plan in plans:
+        try:
+            training = Training(model, plan, length=length(model), checked=False)
+            kept = [
+                keepers(block, training.step, training.kernels, plan.mode)
+                for stage in training.stages
+                for block, _ in stage.blocks()
+            ]
+        except BursarError:
+            continue  # a plan that this family has not
+        every = [keeper for who in kept for keeping in who.values() for keeper in keeping]
+        missing |= {(keeper.slot, keeper.role) for keeper in every if keeper.role != HELD} - set(REASONS)
+    assert not missing
+
+
 def test_every_reason_has_a_sentence_and_every_sentence_a_reason() -> None:
     rows = {f"why_{key}" for key, _, _ in ROWS} | {f"why_beside_{group}" for group in GROUPS}
     rows |= {"why_checkpoint_input", "why_kept_by"}
@@ -322,6 +352,7 @@ def test_depth_leaves_out_deeper_steps(capsys: pytest.CaptureFixture[str]) -> No
         (["params"], "bursar explain params MODEL"),
         (["activations", "llama-3-8b", "--layer", "32"], "valid: 0 to 31"),
         (["time", "llama-3-8b"], "--device NAME"),
+        (["memory", "llama-3-8b", "--layer", "0"], "no layer of memory"),
         (["scaling", "--derivation", "none"], "unknown derivation"),
     ],
 )

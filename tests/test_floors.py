@@ -51,6 +51,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "budget",
         "ridge",
         "static",
+        "audit",
         "explain",
         "register",
         "calibrate",

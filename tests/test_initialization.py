@@ -22,7 +22,7 @@ from bursar.facts import sources
 from bursar.report import init_pictures
 from bursar.report.plot import Dots, Line
 from bursar.report.words import WORDS
-from bursar.theory.initialization import activations, finite_width, gains, measured, mup, propagation
+from bursar.theory.initialization import activations, derivations, finite_width, gains, measured, mup, propagation
 from bursar.theory.initialization.calls import read
 from bursar.theory.initialization.checks import CHECKS
 from bursar.theory.initialization.fans import STORAGES, Fans, fans, torch_fans
@@ -241,6 +241,25 @@ def test_gains() -> None:
         gains.gain("rleu")
 
 
+# ── derivations ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_derivations_end_in_the_rules() -> None:
+    """Their symbols, with numbers put in, are the rules, the integrals and the cut; every step has its text."""
+    found = {step.key: step.equation.rhs for name in derivations.DERIVATIONS for step in derivations.steps(name)}
+    assert {f"init_derive_{key}" for key in found} <= set(WORDS)
+    at = {derivations.n_in: 16384, derivations.n_out: 32, derivations.slope: sympy.Rational(1, 100), derivations.k: 3}
+    assert float(found["harmonic"].subs(at)) == SCHEMES["xavier"].variance(fan_in=16384, fan_out=32, gain_squared=1)
+    assert float(found["limit"].subs(at)) == pytest.approx(math.sqrt(6 / 16416), rel=ROUNDING)
+    assert found["wide"] == 2 and found["relu_half"] == sympy.Rational(1, 2) and found["logit_scale"] ** 2 == 1 / derivations.d
+    assert float(found["he_rule"].subs(at)) == pytest.approx(gains.gain_squared("leaky_relu", 0.01) / 16384, rel=ROUNDING)
+    relu = activations.moments(activations.activation("relu"), 1.0)
+    assert float(found["relu_variance"]) == pytest.approx(relu.variance, rel=ROUNDING)
+    assert float(found["cut_variance"].subs(at)) == pytest.approx(kept(3), rel=ROUNDING)
+    assert float(found["inside"].subs(at)) == pytest.approx(truncated(1, -3, 3).inside, rel=ROUNDING)
+    assert found["stream_scaled"] == 1 + derivations.v
+
+
 # ── muP ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -428,7 +447,7 @@ def stream(name: str, width: int, depth: int, residual: str) -> Network:
     return Network((width,) * (depth + 1), variances, activations.activation(name), residual, tuple([v / depth for v in variances]))
 
 
-def departures(predicted: tuple[Layer, ...], found: measured.Measured, keys: tuple[str, ...] = measured.QUANTITIES) -> float:
+def departures(predicted: tuple[Layer, ...], found: measured.Measured, keys: tuple[str, ...] = Layer._fields) -> float:
     """The largest departure of a measurement from what is predicted, in standard errors."""
     return max(
         abs(getattr(layer, key) - getattr(at, key)) / getattr(error, key)
@@ -560,6 +579,7 @@ TRIED: dict[str, tuple[list[str], set[str]]] = {
     "gain": (["--nonlinearity", "relu"], {"gain", "exact_gain", "mean", "second_moment", "variance"}),
     "mup": (["--width", "4096", "--base-width", "256"], {"variance", "std", "limit", "forms", "width_ratio"}),
     "attention": (["--head-dim", "128"], {"variance", "std", "scale", "scales"}),
+    "derive": ([], {"derivations"}),
     "lint": (["trunc_normal_(w, std=1/128, a=-3, b=3)", "--shape", "32x16384"], {"findings", "variance", "fan_in"}),
     "propagate": (
         ["--scheme", "he", "--width", "32", "--layers", "3", "--samples", "200", "--networks", "5"],
@@ -616,6 +636,7 @@ def test_a_finding_in_both_languages_has_the_same_numbers(lang: str, capsys: pyt
         (["propagate", "--sizes", "4x8x4", "--residual", "plain"], "one width"),
         (["propagate", "--sizes", "4x8", "--width", "4"], "not both"),
         (["propagate", "--width", "8", "--samples", "10", "--networks", "1"], "networks"),
+        (["derive", "nobody"], "derivation"),
         (["nobody"], "unknown verb"),
     ],
 )

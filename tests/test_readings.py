@@ -416,9 +416,9 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         f"budget.{name}": (Sample(dims, lambda f, **dims: f(**dims)),)
         for name, dims in {
             "flops_per_token": {"params": 70}, "flops": {"flops_per_token": 420, "tokens": 15},
-            "flops_done": {"device_seconds": 30, "peak": 990, "mfu": 2}, "flops_of_days": {"pf_days": 3},
+            "flops_done": {"device_seconds": 30, "peak_flop_per_s": 990, "mfu": 2}, "flops_of_days": {"pf_days": 3},
             "device_seconds": {"devices": 8, "seconds": 60}, "seconds_of_hours": {"device_hours": 5}, "seconds": {"days": 4},
-            "usd": {"device_hours": 7, "price": 2}, "tokens": {"steps": 9, "batch_tokens": 11},
+            "cost_usd": {"device_hours": 7, "price": 2}, "tokens": {"steps": 9, "batch_tokens": 11},
             "tokens_at_ratio": {"params": 70, "tokens_per_param": 20},
         }.items()
     },

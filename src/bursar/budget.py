@@ -35,9 +35,9 @@ def flops(flops_per_token: Dim, tokens: Dim) -> Dim:
 
 
 @formula("training FLOPs that devices do", "FLOP", "palm")
-def flops_done(device_seconds: Dim, peak: Dim, mfu: Dim) -> Dim:
+def flops_done(device_seconds: Dim, peak_flop_per_s: Dim, mfu: Dim) -> Dim:
     """Model FLOPs utilization is the share of the peak that these are."""
-    return device_seconds * peak * mfu
+    return device_seconds * peak_flop_per_s * mfu
 
 
 @formula("training FLOPs in petaFLOP/s-days", "FLOP", "kaplan-2020")
@@ -65,7 +65,7 @@ def seconds(days: Dim) -> Dim:
 
 
 @formula("price of a run", "USD")
-def usd(device_hours: Dim, price: Dim) -> Dim:
+def cost_usd(device_hours: Dim, price: Dim) -> Dim:
     """Device-hours at a price."""
     return device_hours * price
 
@@ -115,8 +115,8 @@ RELATIONS = tuple(
     Relation(quantity, function)
     for quantity, function in (
         ("flops_per_token", flops_per_token), ("tokens", tokens), ("flops", flops), ("device_seconds", device_seconds),
-        ("device_seconds", seconds_of_hours), ("seconds", seconds), ("flops", flops_done), ("usd", usd), ("flops", flops_of_days),
-        ("tokens", tokens_at_ratio),
+        ("device_seconds", seconds_of_hours), ("seconds", seconds), ("flops", flops_done), ("cost_usd", cost_usd),
+        ("flops", flops_of_days), ("tokens", tokens_at_ratio),
     )
 )  # fmt: skip
 

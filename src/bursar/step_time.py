@@ -10,6 +10,7 @@ collective that runs beside a pass costs what outlasts it.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from bursar import operator_time, recompute
@@ -255,27 +256,30 @@ def exposed(load: StageLoad, own: Pace, plan: Plan, machine: Machine, micro_batc
     total: Dim = 0
     groups, hides, price = machine.groups, "data" in plan.overlap, machine.price["data"]
     blocks = sum([times for run in load.runs for _, times in run])
-    for phase, beside in (("forward", own.forward), ("backward", own.backward + own.recompute)):
-        for every in (False, True):
-            sends = [
-                sent
-                for sent in data.traffic(plan.zero, reshard=plan.reshard)
-                if sent.overlaps == phase and sent.every_micro_batch is every
-            ]
-            if sends:
-                busy = sum(
-                    [
-                        groups[group].seconds(sent.collective, parameters * plan.recipe.rate[sent.carries] + still, blocks)
-                        for sent in sends
-                        for (group, parameters), still in zip(load.parameters(), _fetched(load, sent), strict=False)
-                    ]
-                )
-                if plan.shard_group is not None and any(sent.carries == "gradient" for sent in sends):
-                    busy = busy + _between_replicas(load, plan, groups)
-                if hides:
-                    busy = overlap.exposed(busy, beside, price, 1 / blocks if every else 0)
-                total = total + busy * (micro_batches if every else 1)
+    rate, parameters = plan.recipe.rate, load.parameters()
+    for phase, every, sends in _sends(plan.zero, plan.reshard):
+        busy: Dim = 0
+        for sent in sends:
+            width = rate[sent.carries]
+            for (group, count), still in zip(parameters, _fetched(load, sent), strict=False):
+                busy = busy + groups[group].seconds(sent.collective, count * width + still, blocks)
+        if plan.shard_group is not None and any(sent.carries == "gradient" for sent in sends):
+            busy = busy + _between_replicas(load, plan, groups)
+        if hides:
+            beside = own.forward if phase == "forward" else own.backward + own.recompute
+            busy = overlap.exposed(busy, beside, price, 1 / blocks if every else 0)
+        total = total + (busy * micro_batches if every else busy)
     return total
+
+
+@lru_cache(maxsize=16)
+def _sends(zero: int, reshard: bool) -> tuple[tuple[str, bool, tuple[data.Traffic, ...]], ...]:
+    """What data parallelism sends beside the same pass, together: of every micro-batch, or of a step."""
+    found: dict[tuple[str, bool], tuple[data.Traffic, ...]] = {}
+    for sent in data.traffic(zero, reshard=reshard):
+        key = sent.overlaps, sent.every_micro_batch
+        found[key] = (*found.get(key, ()), sent)
+    return tuple([(*key, sends) for key, sends in found.items()])
 
 
 def _between_replicas(load: StageLoad, plan: Plan, groups: dict[str, Group]) -> Dim:

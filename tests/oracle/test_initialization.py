@@ -221,19 +221,18 @@ class Shared(nn.Module):
         super().__init__()
         self.left, self.right = nn.Linear(400, 300), nn.Linear(400, 300)
         self.act = nn.ReLU(inplace=True)
-        self.conv = nn.Conv1d(200, 100, 5, stride=2, padding=2, groups=2, bias=False)
+        self.conv = nn.Conv1d(300, 100, 5, stride=2, padding=2, groups=2, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         both = self.act(self.left(x)) + self.right(x)
-        return self.conv(both.reshape(len(x), 200, -1))
+        return self.conv(both.transpose(1, 2))
 
 
 def test_a_live_module_is_what_its_weights_predict() -> None:
     """Of weights drawn once, outputs are within 4 spreads of √(2/outputs), gradients within 4 of √(2/inputs)."""
-    module, x = Shared(), torch.randn(300, 2, 400, requires_grad=True)
-    x = x[:, 0]
+    module, x = Shared(), torch.randn(40, 24, 400, requires_grad=True)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    layers = {layer.path: layer for layer in moments(module, (torch.cat([x, x], 1).reshape(600, 400),), {})}
+    layers = {layer.path: layer for layer in moments(module, (x,), {})}
     assert list(layers) == ["left", "right", "conv"]
     for layer in layers.values():
         forward, backward = layer.spread
@@ -246,13 +245,13 @@ def test_a_live_module_is_what_its_weights_predict() -> None:
 
 
 def test_the_gradient_of_a_layer_is_its_own() -> None:
-    """`left` and `right` read one tensor, whose gradient is the sum of what they pass back; each is seen alone, by the chain rule."""
-    module, x = Shared(), torch.randn(40, 400, requires_grad=True)
+    """`left` and `right` read one tensor, whose gradient is the sum of theirs; each is seen alone, by the chain rule."""
+    module, x = Shared(), torch.randn(4, 24, 400, requires_grad=True)
     found = {layer.path: layer for layer in moments(module, (x,), {}, seed=7)}
     torch.manual_seed(7)
     left, right = module.left(x), module.right(x)
     left.retain_grad(), right.retain_grad()
-    out = module.conv((torch.relu(left) + right).reshape(40, 200, -1))
+    out = module.conv((torch.relu(left) + right).transpose(1, 2))
     out.backward(torch.randn_like(out))
     for path, made in (("left", left), ("right", right)):
         seen: Layer = found[path]
@@ -263,8 +262,8 @@ def test_the_gradient_of_a_layer_is_its_own() -> None:
 
 
 def test_fans_of_a_layer_as_it_runs() -> None:
-    """30 positions, 5 taps, stride 2, padding 2: 15 outputs, of which the first misses two taps and the last one, (15·5 − 3)/15 · 100
-    inputs each; an input reaches (15·5 − 3)/30 · 50 outputs."""
+    """30 positions, 5 taps, stride 2, padding 2: 15 outputs, of which the first misses two taps and the last one. So an output sums
+    (15·5 − 3)/15 · 100 inputs, and an input reaches (15·5 − 3)/30 · 50 outputs."""
     conv = nn.Conv1d(200, 100, 5, stride=2, padding=2, groups=2)
     (layer,) = moments(conv, (torch.randn(2, 200, 30),), {})
     assert layer.found == pytest.approx(((75 - 3) / 15 * 100, (75 - 3) / 30 * 50))
@@ -289,8 +288,9 @@ def test_the_verb(lang: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
     assert main(["init", "module", f"{file}:make", "--json"]) == 0
     first, last = json.loads(capsys.readouterr().out)["layers"]
-    # nn.Linear keeps a third and adds a bias of variance 1/(3·64); its first input asks for no gradient
-    assert first["second_moment"] == pytest.approx(1 / 3 + 1 / 192, rel=0.05) and first["gradient"] is None
+    # nn.Linear keeps a third and adds a bias of variance 1/(3·64)
+    assert first["second_moment"] == pytest.approx(1 / 3 + 1 / 192, rel=0.05)
+    assert first["gradient"] == pytest.approx(64 * first["weight_std"] ** 2 * first["output_gradient"], rel=1e-3)
     assert abs(last["off"]["second_moment"]) < 4 and abs(last["off"]["gradient"]) < 4
     assert main(["init", "module", f"{file}:make", "--lang", lang]) == 0
     assert "0" in capsys.readouterr().out

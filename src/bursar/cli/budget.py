@@ -1,4 +1,4 @@
-"""Answers from numbers alone: the budget of a run, the roofline of a device, the states of so many parameters."""
+"""Answers from numbers alone: the budget of a run, the roofline of a device, the states of N parameters, the audit of a figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bursar.errors import PlanError
 if TYPE_CHECKING:
     from bursar.devices import Device
 
-GIVEN = ("params", "tokens", "tokens_per_param", "flops", "devices", "mfu", "seconds", "days", "device_hours", "usd", "price")
+GIVEN = ("params", "tokens", "tokens_per_param", "flops", "devices", "mfu", "seconds", "days", "device_hours", "price")
 RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
 
 
@@ -21,11 +21,13 @@ def run(options: Options) -> Payload:
     device = device_of(options)
     peak, about = _peak(options, device)
     given = {name: options[name] for name in GIVEN if options[name] is not None}
-    given |= {"batch_tokens": options["global_batch_tokens"]} if options["global_batch_tokens"] else {}
-    given |= {"peak": peak} if peak is not None else {}
-    given |= _price(options, device)
+    others = {"batch_tokens": options["global_batch_tokens"], "cost_usd": options["usd"], "peak_flop_per_s": peak}
+    given |= {name: value for name, value in others.items() if value is not None}
     given |= _of_model(options)
-    known, steps = budget.solve(given, budget.COUNTED if options["model"] else budget.RELATIONS)
+    relations = budget.COUNTED if options["model"] else budget.RELATIONS
+    known, steps = budget.solve(given, relations)
+    if "price" not in known and (price := _price(device)) is not None:
+        known, steps = budget.solve({**given, "price": price}, relations)
     if not steps:
         raise PlanError("nothing follows from this alone", field="params", valid="two of --params, --tokens, --flops, or more")
     devices = known.get("devices")
@@ -60,12 +62,19 @@ def _of_model(options: Options) -> Payload:
         raise PlanError("parameters are given by a model or by a number, not both", field="params", valid="one of the two")
     model = model_of(options)
     length = model.length(options["seq"])
-    per_token = _whole(model.flops(length, 1, options["mask"]).train, length)
-    return {"params": model.params(), "flops_per_token": per_token, "seq": length, "mask": options["mask"]}
+    found = model.flops(length, 1, options["mask"])
+    return {
+        "params": model.params(),
+        "flops_per_token": _over(found.train, length),
+        "forward_per_token": _over(found.forward, length),
+        "seq": length,
+        "mask": options["mask"],
+    }
 
 
-def _whole(total: int, count: int) -> int | float:
-    return total // count if total % count == 0 else total / count
+def _over(whole: float, part: float) -> int | float:
+    """A quotient, whole where it comes out whole."""
+    return whole // part if isinstance(whole, int) and isinstance(part, int) and whole % part == 0 else whole / part
 
 
 def _peak(options: Options, device: Device | None) -> tuple[float | None, Payload]:
@@ -81,14 +90,12 @@ def _peak(options: Options, device: Device | None) -> tuple[float | None, Payloa
     return fact.si, {"peak_dtype": dtype, "peak_source": fact.source.title}
 
 
-def _price(options: Options, device: Device | None) -> Payload:
-    """The device's dated example price, unless one is given or follows."""
+def _price(device: Device | None) -> float | None:
+    """The dated example price of a device."""
     from bursar.devices import price
 
-    if device is None or options["price"] is not None or options["usd"] is not None:
-        return {}
-    found = price(device.id)
-    return {} if found is None else {"price": found.si}
+    found = price(device.id) if device else None
+    return found.si if found else None
 
 
 def _rates(known: Payload) -> Payload:
@@ -108,19 +115,19 @@ def _rates(known: Payload) -> Payload:
 
 
 def _executed(known: Payload, recompute: str) -> Payload:
-    """FLOPs that are executed, and their share of the peak: a forward pass, a third of the model FLOPs, may run again."""
+    """FLOPs by pass, those that are executed and their share of the peak: the forward pass may run again."""
     if recompute not in RECOMPUTED:
         raise PlanError(f"recompute={recompute} of a run", field="recompute", value=recompute, valid=list(RECOMPUTED))
     if "flops" not in known:
         return {}
-    again = RECOMPUTED[recompute]
-    third = _whole(known["flops"], 3) if isinstance(known["flops"], int) else known["flops"] / 3
-    found = {
-        "executed_flops": known["flops"] + again * third,
-        "split": {"forward": third, "input_gradients": third, "weight_gradients": third, "recomputation": again * third},
-        "recompute": recompute,
-    }
-    return {**found, **({"hfu": known["mfu"] * (3 + again) / 3} if "mfu" in known else {})}
+    flops = known["flops"]
+    forward = _over(flops, 3)
+    if "forward_per_token" in known:
+        forward = _over(flops * known["forward_per_token"], known["flops_per_token"])
+    again = RECOMPUTED[recompute] * forward
+    split = {"forward": forward, "backward": flops - forward, "recomputation": again}
+    found = {"executed_flops": flops + again, "split": split, "recompute": recompute}
+    return {**found, **({"hfu": known["mfu"] * (flops + again) / flops} if "mfu" in known else {})}
 
 
 def _beside(flops: float | None) -> list[Payload]:
@@ -160,7 +167,8 @@ def roofline(options: Options) -> Payload:
     if peak is None or bandwidth is None:
         raise PlanError("a roofline needs a peak and a bandwidth", field="device", valid="--device NAME, or --peak and --bandwidth")
     point = ridge.ridge(peak, bandwidth)
-    found: Payload = {"device": device.id if device else None, "peak": peak, **about, "bandwidth": bandwidth, "ridge": point}
+    found: Payload = {"device": device.id if device else None, "peak_flop_per_s": peak, **about}
+    found |= {"bandwidth_b_per_s": bandwidth, "ridge": point}
     flops, moved, seconds = options["flops"], options["bytes"], options["seconds"]
     if flops is not None and moved is not None:
         intensity = flops / moved
@@ -205,3 +213,20 @@ def states(options: Options) -> Payload:
         found |= {"device": device.id if device else None, "capacity": capacity, "fits": held.total <= capacity}
         found |= {"devices": -(-held.total // capacity), "largest_params": capacity * params // held.total}
     return found
+
+
+def audit(options: Options) -> Payload:
+    """Which assumption makes a stated number of bytes for so many parameters, and what the others give."""
+    from bursar.audit import readings
+
+    params, stated = options["params"], options["bytes"]
+    if params is None or stated is None:
+        raise PlanError("this needs parameters and the bytes that were stated", field="bytes", valid="--params N --bytes NUMBER")
+    found = readings(params, stated)
+    return {
+        "params": params,
+        "bytes": stated,
+        "per_param": stated / params,
+        "explained_by": [reading.rule for reading in found if reading.near],
+        "readings": [{**reading._asdict(), "near": reading.near} for reading in found],
+    }

@@ -1,4 +1,4 @@
-"""What `bursar explain`, `glossary` and `diff` answer: derivations, symbols and differences as JSON objects with their texts."""
+"""Derivations of any quantity as JSON objects, with their texts in a language."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def explain(options: Options) -> Payload:
 def _derived(quantity: str, options: Options) -> tuple[Explained, Payload]:
     """The derivation of a quantity, and what was asked."""
     if quantity in ("memory", "time"):
+        if options["layer"] is not None:
+            raise PlanError(
+                f"no layer of {quantity}", field="layer", value=options["layer"], valid="params, flops, activations, kv"
+            )
         return _of_job(quantity, options)
     if quantity == "activations":
         return _activations(options)

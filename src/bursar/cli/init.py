@@ -112,7 +112,7 @@ def _rule(rule: Scheme, options: Options) -> Payload:
         "truncated": {"sigmas": cut, "std": parent, "limit": cut * parent},
         "formula": rule.formula,
         "call": rule.call.format(std=std, limit=math.sqrt(3) * std, gain=math.sqrt(given.get("gain_squared", 1))),
-        "source": _source(rule.source),
+        "source": source_of(rule.source),
     }
 
 
@@ -143,7 +143,7 @@ def _absolute(z: float) -> float:
     return math.erf(max(z, 0.0) / math.sqrt(2))
 
 
-def _source(key: str) -> Payload:
+def source_of(key: str) -> Payload:
     from bursar.facts import sources
 
     return {"title": sources()[key].title, "url": sources()[key].url, "as_of": sources()[key].as_of}
@@ -172,7 +172,7 @@ def truncated(options: Options) -> Payload:
         "fan_in": found.fan_in,
         "fan_out": found.fan_out,
         **_layer(of.variance, found, options),
-        "source": _source("johnson-1994"),
+        "source": source_of("johnson-1994"),
     }
 
 
@@ -204,7 +204,7 @@ def gain(options: Options) -> Payload:
         "gain": gains.gain(name, options["slope"]),
         "exact_gain": math.sqrt(activations.exact_gain_squared(of)),
         "customary": name in gains.CUSTOMARY,
-        "source": _source("torch-init"),
+        "source": source_of("torch-init"),
     }
 
 
@@ -225,7 +225,7 @@ def mup(options: Options) -> Payload:
         "std": math.sqrt(variance),
         "limit": math.sqrt(3 * variance),
         "forms": {form: {name: _scales(of.scales(form, name, ratio)) for name in classes} for form, classes in of.FORMS.items()},
-        "source": _source("mup"),
+        "source": source_of("mup"),
     }
 
 
@@ -249,7 +249,7 @@ def attention(options: Options) -> Payload:
             name: {"scale": scale, "variance": unscaled * scale**2, "std": math.sqrt(unscaled) * scale}
             for name, scale in rows.items()
         },
-        "source": _source("transformer"),
+        "source": source_of("transformer"),
     }
 
 
@@ -327,6 +327,7 @@ def _measured_layer(index: int, layer: Any) -> Payload:
         "gain": layer.found.fan_in * layer.weight_second_moment,
         "input": layer.input._asdict(),
         "second_moment": layer.predicted_output,
+        "output_gradient": layer.output_gradient.second_moment if layer.output_gradient else None,
         "gradient": gradient if passed else None,
         "measured": {
             "mean": layer.output.mean,
@@ -343,3 +344,28 @@ def _measured_layer(index: int, layer: Any) -> Payload:
 
 def _spreads(found: float, predicted: float, spread: float) -> float | None:
     return (found / predicted - 1) / spread if predicted else None
+
+
+def derive(options: Options) -> Payload:
+    """Where the rules come from, step by step: xavier, he, truncated, residual, attention."""
+    from bursar.report.words import say
+    from bursar.theory.initialization import derivations as of
+
+    names = [options["name"]] if options["name"] else list(of.DERIVATIONS)
+    return {
+        "derivations": [
+            {
+                "name": name,
+                "steps": [
+                    {
+                        "formula": step.formula,
+                        "latex": step.latex,
+                        "text": say(f"init_derive_{step.key}", options["lang"]),
+                        "source": source_of(step.source)["title"],
+                    }
+                    for step in of.steps(name)
+                ],
+            }
+            for name in names
+        ]
+    }

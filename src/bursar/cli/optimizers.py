@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from bursar.cli.table import SETTINGS
-from bursar.errors import PlanError
+from bursar.errors import BursarError, PlanError
 from bursar.facts import sources
 from bursar.optimizers import OPTIMIZERS, optimizer
 
@@ -60,6 +60,7 @@ def step(options: Options) -> Payload:
         return plain[0] if single and isinstance(plain, list) and len(plain) == 1 else plain
 
     largest = max(steps, key=lambda one: one.over_lr)
+    compared = _against_torch(row.name, np.atleast_1d(theta), cycle, {**chosen.settings, **settings}) if options["torch"] else None
     return {
         "name": row.name, "update": row.update, "source": sources()[row.source].title, "theta0": _plain(theta),
         "settings": {**chosen.settings, **settings},
@@ -73,7 +74,20 @@ def step(options: Options) -> Payload:
         "theta": shown(steps[-1].theta), "over_lr": _plain(steps[-1].over_lr),
         "largest": {"t": largest.t, "over_lr": _plain(largest.over_lr)},
         "state_elements": {name: _size(value) for name, value in states[-1].items()},
+        **({} if compared is None else {"torch": {
+            "theta": shown(compared[0]), "difference": _plain(float(np.max(np.abs(compared[0] - steps[-1].theta)))),
+            "departures": compared[1],
+        }}),
     }  # fmt: skip
+
+
+def _against_torch(name: str, theta: Any, gradients: list[Any], settings: Options) -> tuple[Any, list[str]]:
+    """Where torch.optim's steps lead, and what it does otherwise."""
+    try:
+        from bursar.measure import updates
+    except ImportError:
+        raise BursarError("comparing needs PyTorch", field="torch", valid="pip install 'bursar[torch]'") from None
+    return updates.stepped(name, theta, gradients, settings), updates.departures(name, settings)
 
 
 def _shape(x: Any) -> str:

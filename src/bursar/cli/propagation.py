@@ -6,14 +6,15 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.init import rule_variance
+from bursar.cli.init import rule_variance, source_of
 from bursar.errors import PlanError
 from bursar.theory.initialization import schemes
 from bursar.theory.initialization.fans import Fans
+from bursar.theory.initialization.network import Layer, network
 
 if TYPE_CHECKING:
     from bursar.theory.initialization.measured import Measured
-    from bursar.theory.initialization.network import Layer, Network
+    from bursar.theory.initialization.network import Network
     from bursar.theory.initialization.schemes import Scheme
 
 Options = dict[str, Any]
@@ -23,6 +24,7 @@ WIDTH, DEPTH = 256, 10
 MOST_LAYERS = 1000
 HOMOGENEOUS = ("linear", "relu", "leaky_relu")  # c·φ(z) = φ(c·z) for c > 0
 SECOND_MOMENTS = ("sums", "second_moment", "sum_gradient", "gradient")
+MOST_CORRECTION = 0.5  # of a moment by its terms in 1/width
 ERRORS = 5.0  # standard errors that a measurement may be off; one in a million is, if it is normal
 
 
@@ -32,35 +34,35 @@ def answer(options: Options) -> Payload:
 
     rule = schemes.scheme(options["scheme"] or "he")
     name = options["nonlinearity"] or "relu"
-    network = _network(rule, name, options)
-    limit = propagation.predicted(network)
-    holds = _holds(rule, name, network)
-    found = finite_width.predicted(network) if network.residual == "none" and rule.draws == "normal" else limit
-    measured = _measured(network, rule, options)
-    checked = () if measured is None or holds == "large width" else SECOND_MOMENTS if holds == "every width" else MOMENTS
+    of = _network(rule, name, options)
+    draws = options["distribution"] or rule.draws
+    limit = propagation.predicted(of)
+    wide = finite_width.predicted(of) if of.residual == "none" and draws == "normal" else None
+    expands = wide is not None and _expands(wide, limit)
+    found = wide if wide is not None and expands else limit
+    holds = "every width" if _homogeneous(name, of) else "first order in 1/width" if expands else "large width"
+    measured = _measured(of, draws, options)
+    checked = () if measured is None or holds == "large width" else SECOND_MOMENTS if holds == "every width" else Layer._fields
     rows = [_row(index, layer, wide, measured, checked) for index, (layer, wide) in enumerate(zip(found, limit, strict=True))]
     return {
         "scheme": rule.name,
         "nonlinearity": name,
-        "sizes": list(network.sizes),
-        "residual": network.residual,
-        "draws": rule.draws,
-        "weight_variances": list(network.variances),
-        "branch_variances": list(network.out_variances),
+        "sizes": list(of.sizes),
+        "residual": of.residual,
+        "draws": draws,
+        "weight_variances": list(of.variances),
+        "branch_variances": list(of.out_variances),
         "holds": holds,
         "layers": rows,
-        "forward_factor": (found[-1].second_moment) ** (1 / network.depth),
-        "backward_factor": (found[0].gradient) ** (1 / network.depth),
+        "forward_factor": limit[-1].second_moment ** (1 / of.depth),
+        "backward_factor": limit[0].gradient ** (1 / of.depth),
         **_summary(measured, checked, rows, options),
+        "source": source_of("schoenholz-2016"),
     }
-
-
-MOMENTS = ("sums", "mean", "second_moment", "sum_gradient", "gradient")
 
 
 def _network(rule: Scheme, name: str, options: Options) -> Network:
     from bursar.theory.initialization.activations import activation
-    from bursar.theory.initialization.network import network
 
     sizes = _sizes(options)
     pairs = [Fans(*pair) for pair in pairwise(sizes)]
@@ -91,19 +93,23 @@ def _sizes(options: Options) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _holds(rule: Scheme, name: str, network: Network) -> str:
-    """How far the second moments are right."""
-    if name in HOMOGENEOUS and network.residual != "norm":
-        return "every width"
-    return "first order in 1/width" if network.residual == "none" and rule.draws == "normal" else "large width"
+def _homogeneous(name: str, network: Network) -> bool:
+    """Second moments are then linear in each other, and so exact."""
+    return name in HOMOGENEOUS and network.residual != "norm"
 
 
-def _measured(network: Network, rule: Scheme, options: Options) -> Measured | None:
+def _expands(found: tuple[Layer, ...], limit: tuple[Layer, ...]) -> bool:
+    """Whether the terms in 1/width are small beside what they are added to: depth/width is small enough."""
+    pairs = [(getattr(a, key), getattr(b, key)) for a, b in zip(found, limit, strict=True) for key in SECOND_MOMENTS]
+    return all(abs(value - wide) <= MOST_CORRECTION * wide for value, wide in pairs)
+
+
+def _measured(network: Network, draws: str, options: Options) -> Measured | None:
     if options["samples"] is None:
         return None
     from bursar.theory.initialization.measured import measured
 
-    return measured(network, rule.draws, options["samples"], options["networks"], options["seed"])
+    return measured(network, draws, options["samples"], options["networks"], options["seed"])
 
 
 def _row(index: int, layer: Layer, limit: Layer, measured: Measured | None, checked: tuple[str, ...]) -> Payload:
@@ -113,7 +119,7 @@ def _row(index: int, layer: Layer, limit: Layer, measured: Measured | None, chec
     found, errors = measured.layers[index], measured.errors[index]
     row["measured"] = {**found._asdict(), "variance": found.variance}
     row["standard_error"] = errors._asdict()
-    row["off"] = {key: _off(key, layer, limit, found, errors) for key in MOMENTS}
+    row["off"] = {key: _off(key, layer, limit, found, errors) for key in Layer._fields}
     row["agrees"] = all(abs(row["off"][key]) <= ERRORS for key in checked) if checked else None
     return row
 

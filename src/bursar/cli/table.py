@@ -154,7 +154,7 @@ def _optimizer(argument: str, options: tuple[str, ...], example: str, pictures: 
 
 OPTIMIZER: Mapping[str, Verb] = {
     "step": _optimizer(
-        "name", ("theta", "gradient", "steps", *SETTINGS, "chart"), "step adam --theta 1 --gradient 0.5:-0.5 --lr 0.1"
+        "name", ("theta", "gradient", "steps", *SETTINGS, "torch", "chart"), "step adam --theta 1 --gradient 0.5:-0.5 --lr 0.1"
     ),
     "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4", ""),
     "race": _optimizer("", ("problem", "optimizers", "steps", "lr", "noise", "seed", "chart"), "race --problem quadratic"),
@@ -188,10 +188,11 @@ INIT: Mapping[str, Verb] = {
         'lint "trunc_normal_(w, std=0.0078125, a=-3, b=3)" --shape 1024x16384',
     ),
     "propagate": _init(
-        "", ("scheme", "nonlinearity", "slope", "width", "layers", "sizes", "gain", "std", "mode", "residual", "branch_scale", "samples",
+        "", ("scheme", "nonlinearity", "slope", "width", "layers", "sizes", "gain", "std", "mode", "residual", "branch_scale", "distribution", "samples",
              "networks", "seed", "chart"),
         "propagate --scheme he --nonlinearity relu --width 64 --layers 5 --samples 10000", "bursar.report.init_pictures",
     ),
+    "derive": _init("[name]", (), "derive xavier"),
     "module": _init("target", ("on", "seed", "chart"), "module my_model.py:make", "bursar.report.init_pictures"),
 }  # fmt: skip
 
@@ -235,6 +236,7 @@ VERBS: Mapping[str, Verb] = {
         "", ("params", "precision", "grad_dtype", "optimizer", "state_dtype", "dp", "zero", "device", "capacity"),
         "states --params 7B --dp 64 --zero 1 --device h100-sxm",
     ),
+    "audit": _budget("", ("params", "bytes"), "audit --params 70B --bytes 1.1e12"),
     "check": Verb(False, ("only", "claims"), "bursar check --only N4", answers="bursar.cli.check", report="bursar.report.check"),
     "matrix": Verb(False, (), "bursar matrix mlp 32 128 128 10 --batch 64", answers=COSTS, verbs=MATRIX),
     "explain": Verb(

@@ -24,6 +24,7 @@ from bursar.tree import Block
 
 OPERATORS = ("forward", "backward", "recompute")  # parts of a step that are seconds of operators
 OF_A_PASS = (*OPERATORS, "tensor_parallel", "expert_parallel", "context_parallel")
+SOURCES = {"bubble": "megatron-2021", "pipeline": "megatron-2021", "data_parallel": "zero"}
 STRUCTURE = ("cast_bytes",)  # says whether operands are cast, so that it stays a number
 
 
@@ -40,22 +41,15 @@ def time(model: Model, training: Training) -> Explained:
 
 
 def _part(name: str, value: float, job: Job, numbers: dict[str, Any]) -> Step:
-    symbol = _named(f"tau_{name}", numbers["m"], value, numbers) if name in OF_A_PASS else sp.Symbol(f"T_{name}")
-    if name not in OF_A_PASS:
-        numbers[str(symbol)] = value
-        return Step(name, symbol, value, "s", name, source=SOURCES.get(name, "roofline"), reasons=(Reason(f"time_why_{name}"),))
-    blocks = tuple(_blocks(name, job, numbers))
-    formula = letter("m") * symbol
-    return Step(name, formula, value, "s", name, source="roofline", reasons=(Reason(f"time_why_{name}"),), steps=blocks)
-
-
-SOURCES = {"bubble": "megatron-2021", "pipeline": "megatron-2021", "data_parallel": "zero"}
-
-
-def _named(name: str, ways: int, value: float, numbers: dict[str, Any]) -> Any:
-    """The seconds of one of several equal passes."""
-    numbers[name] = value / ways
-    return sp.Symbol(name)
+    """A part of the step: so many passes of a micro-batch, or seconds of its own."""
+    if name in OF_A_PASS:
+        numbers[f"tau_{name}"] = value / numbers["m"]
+        formula, steps = letter("m") * sp.Symbol(f"tau_{name}"), tuple(_blocks(name, job, numbers))
+    else:
+        numbers[f"T_{name}"] = value
+        formula, steps = sp.Symbol(f"T_{name}"), ()
+    reasons = (Reason(f"time_why_{name}"),)
+    return Step(name, formula, value, "s", name, source=SOURCES.get(name, "roofline"), reasons=reasons, steps=steps)
 
 
 def _blocks(part: str, job: Job, numbers: dict[str, Any]) -> Iterator[Step]:
@@ -73,26 +67,31 @@ def _blocks(part: str, job: Job, numbers: dict[str, Any]) -> Iterator[Step]:
         passes = number * numbers["m"]
         name = f"tau_{part}_{path.replace('.', '_')}"
         numbers[name] = each
-        lines = tuple(_lines(part, block, other, job, numbers, passes, count)) if part in OPERATORS else ()
+        lines = _lines(part, (block, other), job, numbers, (passes, count), job.training.plan.mode if run else "none")
         facts = {"count": number, "kind": block.kind, "first": (run.first or 0) if run else 0}
         key = "explain_layers" if run else {"stem": "embedding", "head": "explain_head"}.get(block.kind, "explain_layer")
-        yield Step(path, times(count, letter("m") * sp.Symbol(name)), passes * each, "s", key, facts, "roofline", steps=lines)
+        yield Step(
+            path, times(count, letter("m") * sp.Symbol(name)), passes * each, "s", key, facts, "roofline", steps=tuple(lines)
+        )
 
 
-def _lines(part: str, block: Block, other: Block, job: Job, numbers: dict[str, Any], passes: int, count: Any) -> Iterator[Step]:
-    """The operators of a block, as often as they run."""
-    training = job.training
-    roof, letters = training.machine.roofline, _letters(training.machine.roofline, numbers)
-    rate, mode = training.plan.recipe.rate, training.plan.mode if block.kind not in ("stem", "head") else "none"
-    for line, word in zip(block.walk(training.step), other.walk(step(training.step)), strict=True):
+def _lines(
+    part: str, both: tuple[Block, Block], job: Job, numbers: dict[str, Any], passes: tuple[int, Any], mode: str
+) -> Iterator[Step]:
+    """The operators of a block, as often as they run under a recompute mode."""
+    if part not in OPERATORS:
+        return
+    training, rate, place = job.training, job.training.plan.recipe.rate, int(part == "backward")
+    roof = training.machine.roofline
+    letters, (own, other), (number, count) = _letters(roof, numbers), both, passes
+    for line, word in zip(own.walk(training.step), other.walk(step(training.step)), strict=True):
         if isinstance(line.op, Collective) or (part == "recompute" and not recompute.runs_again(line.op, mode)):
             continue
         kernel = training.kernels.of(line.op)
-        place = 1 if part == "backward" else 0
         value = operator_time.seconds(line, kernel, rate, roof)[place]
         if value:
             formula = operator_time.seconds(word, kernel, rate, letters)[place]
-            yield Step(line.path, times(count, letter("m") * formula), passes * value, "s", source="roofline")
+            yield Step(line.path, times(count, letter("m") * formula), number * value, "s", source="roofline")
 
 
 def _letters(roof: Roofline, numbers: dict[str, Any]) -> Roofline:

@@ -81,39 +81,43 @@ def moments(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     if any(parameter.is_meta for parameter in module.parameters()):
         raise BursarError("a module on the meta device has no values", field="on", value="meta", valid="--on cpu")
     found: dict[str, dict[str, Any]] = {}
+    inputs: list[torch.Tensor] = []
     layers = {path: part for path, part in module.named_modules() if isinstance(part, KINDS)}
     if not layers:
         raise BursarError("the module has no Linear and no convolution", field="target", valid="a module with weighted layers")
-    handles = [handle for path, part in layers.items() for handle in _watch(part, path, found)]
+    handles = [handle for path, part in layers.items() for handle in _watch(part, path, found, inputs)]
     try:
-        _passes(module, args, kwargs, seed)
+        _passes(module, args, kwargs, seed, inputs)
     finally:
         for handle in handles:
             handle.remove()
     return tuple([_layer(path, layers[path], seen) for path, seen in found.items() if "output" in seen])
 
 
-def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Any]]) -> list[Any]:
+def _watch(part: nn.Module, path: str, found: dict[str, dict[str, Any]], inputs: list[torch.Tensor]) -> list[Any]:
     """Hooks that note what a layer gets and makes. Its input is handed on as a view of its own, so that the gradient is this
-    layer's and not that of all that read the same tensor."""
-
+    layer's and not that of all that read the same tensor; its output as a copy, which may be changed in place."""
     counting = _counting(part)
 
     def note(name: str) -> Callable[[torch.Tensor], None]:
         return lambda gradient: found[path].update({name: _seen(gradient)})
 
     def before(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        x = given[0].view_as(given[0])
+        if not given:  # called by keyword: it is left alone
+            return given
+        x = given[0].view_as(given[0]) if given[0].requires_grad else given[0].detach().requires_grad_()
         found.pop(path, None)
         found[path] = {"input": _seen(x), "fans": _fans(counting, x)}
-        if x.requires_grad:
-            x.register_hook(note("input_gradient"))
+        x.register_hook(note("input_gradient"))
+        inputs.append(x)
         return (x, *given[1:])
 
-    def after(_: nn.Module, __: tuple[Any, ...], y: torch.Tensor) -> None:
+    def after(_: nn.Module, __: tuple[Any, ...], y: torch.Tensor) -> torch.Tensor:
+        if path not in found:
+            return y
         found[path]["output"] = _seen(y)
-        if y.requires_grad:
-            y.register_hook(note("output_gradient"))
+        y.register_hook(note("output_gradient"))
+        return y.clone()
 
     return [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
 
@@ -134,13 +138,13 @@ def _fans(counting: nn.Module, x: torch.Tensor) -> Fans:
     return Fans(float(made.mean()), float(made.sum()) / sample.numel())
 
 
-def _passes(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int) -> None:
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    with torch.random.fork_rng():
+def _passes(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int, inputs: list[torch.Tensor]) -> None:
+    """Forward, then back to what every layer got."""
+    with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(seed)
         roots = [root for root in outputs_of(module(*args, **kwargs)) if root.requires_grad and root.is_floating_point()]
-        if roots and trained:
-            torch.autograd.grad(roots, trained, [torch.randn_like(root) for root in roots], allow_unused=True)
+        if roots and inputs:
+            torch.autograd.grad(roots, inputs, [torch.randn_like(root) for root in roots], allow_unused=True)
 
 
 def _layer(path: str, part: nn.Module, seen: Mapping[str, Any]) -> Layer:

@@ -89,6 +89,10 @@ ROWS: tuple[Option, ...] = (
     ),
     Option("branch", None, False, (), "the weight projects into a residual stream", "该权重投影到残差流"),
     Option(
+        "distribution", None, None, ("normal", "uniform", "truncated", "orthogonal"),
+        "what weights are drawn from; default: as the rule's authors do", "权重的抽样分布，默认随规则",
+    ),
+    Option(
         "samples", count, None, (), "inputs of a measurement, over all networks; without it only predictions",
         "测量所用的输入总数；省略则只预测",
     ),

@@ -81,6 +81,7 @@ ROWS: tuple[Option, ...] = (
     Option("trust", positive, None, (), "trust coefficient of LARS", "LARS 的信任系数"),
     Option("gamma", positive, None, (), "Sophia's factor on the Hessian", "Sophia 中海森矩阵的系数"),
     Option("every", degree, None, (), "steps between new roots or eigenvectors", "每隔多少步更新逆根或特征向量"),
+    Option("torch", None, False, (), "the same steps by torch.optim, and the difference", "用 torch.optim 走同样的步并比较差异"),
     Option("counts", sides, None, (), "samples of every micro-batch: 8,8,4", "各微批量的样本数：8,8,4"),
     Option(
         "problem", str, "rosenbrock", (), "rosenbrock, quadratic, diagonal or matrix", "rosenbrock、quadratic、diagonal 或 matrix"

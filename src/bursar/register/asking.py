@@ -25,7 +25,7 @@ MODEL, WORD, EXAMPLE, OF_MODEL = "model", "word", "example", "word, then model"
 # verbs that read no file and write none, by what their arguments are; a search takes too long for a claim
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
-    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "devices": WORD, "optimizers": WORD,
+    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "audit": WORD, "devices": WORD, "optimizers": WORD,
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
     )},

@@ -15,11 +15,11 @@ from bursar.report.words import say
 Payload = dict[str, Any]
 # quantities of a run in the order of their table, by the key of the answer
 ROWS = (
-    "params", "flops_per_token", "tokens", "tokens_per_param",
-    "batch_tokens", "steps", "flops", "executed_flops", "pf_days", "devices", "peak", "mfu",
-    "hfu", "seconds", "days", "years", "device_hours", "device_years", "tokens_per_s", "tokens_per_s_per_device", "price", "usd",
+    "params", "flops_per_token", "tokens", "tokens_per_param", "batch_tokens", "steps", "flops", "executed_flops", "pf_days",
+    "devices", "peak_flop_per_s", "mfu", "hfu", "seconds", "days", "years", "device_hours", "device_years", "tokens_per_s",
+    "tokens_per_s_per_device", "price", "cost_usd",
 )  # fmt: skip
-NAMES = {"devices": "run_devices_count", "peak": "run_peak_rate"}
+NAMES = {"devices": "run_devices_count", "peak_flop_per_s": "run_peak_rate"}
 
 
 def show(verb: str, payload: Payload, lang: str) -> None:
@@ -61,7 +61,8 @@ def _peak(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _roofline(payload: Payload, lang: str, console: Console) -> None:
-    console.print(say("roofline_line", lang, **{key: payload[key] for key in ("ridge", "peak", "bandwidth")}), style="bold")
+    facts = {key: payload[key] for key in ("ridge", "peak_flop_per_s", "bandwidth_b_per_s")}
+    console.print(say("roofline_line", lang, **facts), style="bold")
     if "intensity" in payload:
         console.print(say("roofline_ceiling", lang, intensity=payload["intensity"], ceiling=_share(payload["ceiling"])))
     if "least_s" in payload:
@@ -93,4 +94,27 @@ def _states(payload: Payload, lang: str, console: Console) -> None:
         console.print(say("states_devices", lang, **facts), style="bold")
 
 
-DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {"run": _run, "roofline": _roofline, "states": _states}
+def _audit(payload: Payload, lang: str, console: Console) -> None:
+    facts = {"bytes": both(payload["bytes"]), "params": payload["params"], "per_param": payload["per_param"]}
+    console.print(say("audit_line", lang, **facts), style="bold")
+    if not payload["explained_by"]:
+        console.print(say("audit_none", lang), style="bold")
+    table = _table("", "", say("states_per_param", lang), "B", say("audit_difference", lang))
+    for row in payload["readings"]:
+        terms = " + ".join(f"{value:g} {say(f'audit_term_{name}', lang)}" for name, value in row["terms"].items())
+        rule = say(f"audit_{row['rule']}", lang)
+        table.add_row(
+            Text(f"{rule}: {terms}", "bold" if row["near"] else ""),
+            f"{row['per_param']:g}",
+            both(row["bytes"]),
+            f"{100 * row['difference']:+.1f} %",
+        )
+    console.print(table)
+
+
+DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
+    "run": _run,
+    "roofline": _roofline,
+    "states": _states,
+    "audit": _audit,
+}

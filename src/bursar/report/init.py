@@ -119,6 +119,7 @@ def _propagate(payload: Payload, lang: str, console: Console) -> None:
     if measured:
         key = {True: "init_agrees", False: "init_disagrees", None: "init_unjudged"}[payload["agrees"]]
         _line(console, key, lang, samples=payload["samples"], networks=payload["networks"])
+    _line(console, "init_source", lang, "dim", title=payload["source"]["title"])
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -154,6 +155,16 @@ def _module(payload: Payload, lang: str, console: Console) -> None:
     console.print(table)
 
 
+def _derive(payload: Payload, lang: str, console: Console) -> None:
+    for derivation in payload["derivations"]:
+        console.print(Text(derivation["name"], style="bold"))
+        for step in derivation["steps"]:
+            console.print(Text(f"  {step['formula']}", style="cyan"))
+            console.print(Text(f"    {step['text']}"))
+        for title in dict.fromkeys([step["source"] for step in derivation["steps"]]):
+            _line(console, "init_source", lang, "dim", title=title)
+
+
 DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "truncated": _truncated,
     "gain": _gain,
@@ -162,4 +173,5 @@ DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "lint": _lint,
     "propagate": _propagate,
     "module": _module,
+    "derive": _derive,
 }

@@ -43,6 +43,13 @@ def _step(payload: Payload, lang: str, console: Console) -> None:
     if len(payload["steps"]) > 1:
         largest = payload["largest"]
         console.print(say("largest_step", lang, over_lr=numbers(largest["over_lr"]), t=largest["t"]), markup=False)
+    if "torch" in payload:
+        theirs = payload["torch"]
+        console.print(
+            say("torch_line", lang, theta=numbers(theirs["theta"]), difference=numbers(theirs["difference"])), markup=False
+        )
+        for departure in theirs["departures"]:
+            console.print(f"  {say(f'torch_{departure}', lang)}", markup=False)
     console.print(say("format_source", lang, title=payload["source"]), style="dim", markup=False)
 
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bursar.report.words import budget, check, explain, explain_reasons, formats, init, init_lint, jobs, matrix, measure, optimizers, scaling
+from bursar.report.words import (
+    budget,
+    check,
+    explain,
+    explain_reasons,
+    formats,
+    init,
+    init_derive,
+    init_lint,
+    jobs,
+    matrix,
+    measure,
+    optimizers,
+    scaling,
+)
 from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
@@ -20,6 +34,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     optimizers.WORDS,
     init.WORDS,
     init_lint.WORDS,
+    init_derive.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

@@ -48,7 +48,7 @@ WORDS: Mapping[str, Words] = {
     "run_steps": Words("steps", "步数"),
     "run_batch_tokens": Words("tokens per step", "每步词元数"),
     "run_price": Words("US dollars per device-hour", "每设备小时美元"),
-    "run_usd": Words("US dollars", "美元"),
+    "run_cost_usd": Words("US dollars", "美元"),
     "loss_alone": Words(
         "{law}: loss {loss:.5f} ({unit}) where {what} {value} alone limit it.",
         "{law}：仅受{what} {value} 限制时，损失为 {loss:.5f}（{unit}）。",
@@ -62,8 +62,8 @@ WORDS: Mapping[str, Words] = {
         "y = ({scale:.4e} / x)^{exponent:.6f}；共 {points} 个点，ln y 与之相差均不超过 {residual:.2g}。",
     ),
     "roofline_line": Words(
-        "Ridge point: {ridge:,.3f} FLOP/byte = {peak:.4g} FLOP/s ÷ {bandwidth:.4g} B/s.",
-        "脊点：{ridge:,.3f} FLOP/字节 = {peak:.4g} FLOP/s ÷ {bandwidth:.4g} B/s。",
+        "Ridge point: {ridge:,.3f} FLOP/byte = {peak_flop_per_s:.4g} FLOP/s ÷ {bandwidth_b_per_s:.4g} B/s.",
+        "脊点：{ridge:,.3f} FLOP/字节 = {peak_flop_per_s:.4g} FLOP/s ÷ {bandwidth_b_per_s:.4g} B/s。",
     ),
     "roofline_ceiling": Words(
         "Intensity {intensity:,.6g} FLOP/byte: at most {ceiling} of the peak.",
@@ -84,6 +84,34 @@ WORDS: Mapping[str, Words] = {
         "With these options one rank's share of {largest:,} parameters fits.",
         "不计激活值，需 {capacity} 的设备 {devices:,} 台；在这些选项下，单个秩可容纳 {largest:,} 个参数的份额。",
     ),
+    "audit_line": Words(
+        "{bytes} for {params:,} parameters is {per_param:,.4g} bytes each.",
+        "{params:,} 个参数共 {bytes}，每个 {per_param:,.4g} 字节。",
+    ),
+    "audit_none": Words("No usual assumption comes within 5 %.", "没有哪一种常见假设与之相差在 5 % 以内。"),
+    "audit_difference": Words("stated over this", "所述相对此值"),
+    "audit_rule": Words("{rule}: {terms}", "{rule}：{terms}"),
+    "audit_weights_16": Words("16-bit weights alone", "仅 16 位权重"),
+    "audit_weights_32": Words("FP32 weights alone", "仅 FP32 权重"),
+    "audit_gradients_16": Words("16-bit weights and gradients, no optimizer", "16 位权重与梯度，不计优化器"),
+    "audit_no_master": Words("16-bit training without master weights", "16 位训练，无主权重"),
+    "audit_no_master_wide": Words("16-bit training without master weights, FP32 gradients", "16 位训练，无主权重，梯度为 FP32"),
+    "audit_mixed": Words("mixed precision with AdamW", "混合精度，AdamW"),
+    "audit_single": Words("FP32 with AdamW", "FP32，AdamW"),
+    "audit_mixed_wide": Words("mixed precision with FP32 gradients", "混合精度，梯度为 FP32"),
+    "audit_mixed_activations": Words(
+        "mixed precision, activations guessed as 2 bytes each", "混合精度，并把激活值猜作每参数 2 字节"
+    ),
+    "audit_second_copy": Words("FP32 with a needless second copy", "FP32，多算一份不需要的副本"),
+    "audit_second_copy_activations": Words(
+        "FP32 with a needless second copy, activations guessed as 4 bytes each", "FP32，多算一份副本，并把激活值猜作每参数 4 字节"
+    ),
+    "audit_term_weights": Words("weights", "权重"),
+    "audit_term_gradients": Words("gradients", "梯度"),
+    "audit_term_master_weights": Words("master", "主权重"),
+    "audit_term_optimizer_state": Words("moments", "动量"),
+    "audit_term_second_copy": Words("copy", "副本"),
+    "audit_term_activations": Words("activations", "激活值"),
     "states_row_weights": Words("weights", "权重"),
     "states_row_gradients": Words("gradients", "梯度"),
     "states_row_master_weights": Words("FP32 master weights", "FP32 主权重"),

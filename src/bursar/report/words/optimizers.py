@@ -15,6 +15,11 @@ WORDS: Mapping[str, Words] = {
     "update_rule": Words("rule: {update}", "更新规则：{update}"),
     "settings": Words("with {settings}", "超参数：{settings}"),
     "largest_step": Words("largest step / lr: {over_lr} at t = {t}", "最大步长 / 学习率：{over_lr}，在 t = {t}"),
+    "torch_line": Words("torch.optim: {theta}, largest difference {difference}", "torch.optim：{theta}，最大差异 {difference}"),
+    "torch_eps_inside": Words("torch.optim adds ε outside the root", "torch.optim 把 ε 加在根号外"),
+    "torch_no_bias_correction": Words("torch.optim corrects the bias of moments", "torch.optim 对矩作偏差修正"),
+    "torch_momentum_average": Words("torch.optim's velocity is v = γv + g", "torch.optim 的速度为 v = γv + g"),
+    "torch_bf16_iterations": Words("torch.optim iterates in BF16", "torch.optim 以 BF16 迭代"),
     "accumulate_title": Words(
         "One step from {count} micro-batches of {samples} samples", "由 {count} 个微批量（样本数 {samples}）合成一步的梯度"
     ),

@@ -18,12 +18,10 @@ from bursar.theory.initialization.activations import Array
 from bursar.theory.initialization.network import Layer, Network
 from bursar.theory.initialization.truncation import kept
 
-SAMPLES, NETWORKS = 100_000, 50
 BLOCK = 2**21  # numbers that an array of inputs holds at a time
 WORK = 1e12  # FLOP that one measurement may take
 WEIGHTS = 50_000_000  # that a network may have
 OVERHEAD = 200_000  # FLOP in the time that a matrix takes to be drawn and called for
-QUANTITIES = ("sums", "mean", "second_moment", "sum_gradient", "gradient")
 
 
 def _normal(draw: np.random.Generator, shape: tuple[int, int], std: float) -> Array:
@@ -66,7 +64,7 @@ class Measured(NamedTuple):
     errors: tuple[Layer, ...]
 
 
-def measured(of: Network, draws: str = "normal", samples: int = SAMPLES, networks: int = NETWORKS, seed: int = 0) -> Measured:
+def measured(of: Network, draws: str, samples: int, networks: int, seed: int = 0) -> Measured:
     """Runs `networks` networks on at least `samples` inputs of N(0, 1) in all, forward and backward from a gradient of N(0, 1).
 
     Raises PlanError for fewer than two networks, fewer samples than networks, or more work than a minute's."""
@@ -94,7 +92,7 @@ def _affordable(of: Network, inputs: int, networks: int) -> None:
 
 
 def _layers(rows: Array) -> tuple[Layer, ...]:
-    return tuple([Layer(**dict(zip(QUANTITIES, row.tolist(), strict=True))) for row in rows])
+    return tuple([Layer(**dict(zip(Layer._fields, row.tolist(), strict=True))) for row in rows])
 
 
 def _network(of: Network, draws: str, inputs: int, draw: np.random.Generator) -> Array:
@@ -104,7 +102,7 @@ def _network(of: Network, draws: str, inputs: int, draw: np.random.Generator) ->
     first = [make(draw, (a, b), math.sqrt(v)) for (a, b), v in zip(pairs, of.variances, strict=True)]
     second = [make(draw, (b, a), math.sqrt(v)) for (a, b), v in zip(pairs, of.out_variances, strict=False)]
     size = max(1, min(inputs, BLOCK // max(of.sizes) // of.depth))
-    total = np.zeros((of.depth, len(QUANTITIES)))
+    total = np.zeros((of.depth, len(Layer._fields)))
     for start in range(0, inputs, size):
         rows = min(size, inputs - start)
         x = draw.normal(size=(rows, of.sizes[0]))
@@ -118,7 +116,7 @@ def _square(values: Array) -> float:
 
 
 def _chain(of: Network, weights: list[Array], x: Array, g: Array) -> Array:
-    found = np.empty((of.depth, len(QUANTITIES)))
+    found = np.empty((of.depth, len(Layer._fields)))
     sums = []
     for index, w in enumerate(weights):
         y = x @ w
@@ -134,7 +132,7 @@ def _chain(of: Network, weights: list[Array], x: Array, g: Array) -> Array:
 
 def _stream(of: Network, first: list[Array], second: list[Array], x: Array, g: Array) -> Array:
     """x' = x + φ(norm(x)·W)·U; backward through the norm, (I − n·nᵀ/width)/rms with n = norm(x)."""
-    found = np.empty((of.depth, len(QUANTITIES)))
+    found = np.empty((of.depth, len(Layer._fields)))
     kept_for_backward = []
     for index, (w, u) in enumerate(zip(first, second, strict=True)):
         size = np.sqrt(np.mean(x * x, axis=1, keepdims=True)) if of.residual == "norm" else np.ones((len(x), 1))

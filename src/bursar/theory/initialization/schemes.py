@@ -89,7 +89,7 @@ ROWS = (
     Scheme(
         "he", "He et al. 2015", he, ("fan", "gain_squared"), "normal", "gain**2/fan", "he-2015", ("kaiming",), NORMAL, "relu"
     ),
-    Scheme("normal", "N(0, std²)", normal, ("std",), "normal", "std**2", "definition", call=NORMAL),
+    Scheme("normal", "N(0, std²)", normal, ("std",), "normal", "std**2", "variance", call=NORMAL),
     Scheme(
         "gpt2", "Radford et al. 2019", residual, ("std", "layers"), "normal", "std**2/(2*layers)", "gpt2", ("residual",), NORMAL,
         std=0.02, partner="normal",
