@@ -275,7 +275,7 @@ def leaves(verbs: Mapping[str, Verb]) -> Iterator[Verb]:
         yield from leaves(verb.verbs) if verb.verbs else (verb,)
 
 
-NEED_FILES = ("bursar trace", "bursar scaling fit", "bursar check --claims")
+NEED_FILES = ("bursar trace", "bursar scaling fit", "bursar check --claims", "bursar init module")
 
 
 @pytest.mark.parametrize("example", sorted({verb.example for verb in leaves(VERBS) if verb.answers != MEASURED}))

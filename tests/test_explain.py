@@ -275,7 +275,7 @@ def test_no_tensor_of_any_plan_is_without_its_reason(name: str) -> None:
     missing: set[tuple[str, str]] = set()
     for plan in plans:
         try:
-            training = Training(model, plan, length=length(model), checked=False)
+            training = Training(model, plan, length=length(model))
             kept = [
                 keepers(block, training.step, training.kernels, plan.mode)
                 for stage in training.stages
@@ -328,6 +328,29 @@ def test_both_languages_have_the_same_numbers_formulas_and_sources(case: str, ca
     assert {"formula", "latex", "substitution", "value", "unit", "source", "steps"} <= set(en)
     assert without_texts(en) == without_texts(zh)
     assert en["title"] != zh["title"]
+
+
+def every(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for part in (*step["steps"], *step.get("beside", ())):
+        yield from every(part)
+
+
+@pytest.mark.parametrize("case", [case for case in CLI if case != "scaling"])
+def test_formulas_are_read_by_sympy_and_by_latex(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The formula of every step, read as Python with its letters' numbers, is its value; braces of its LaTeX are in pairs."""
+    found = answer(capsys, *CLI[case])
+    numbers = {name: letter["value"] for name, letter in found["letters"].items()}
+    names = {"ceiling": sympy.ceiling, "floor": sympy.floor, "Min": sympy.Min, "Max": sympy.Max}
+    for step in every(found):
+        read = eval(step["formula"], {"__builtins__": {}}, {**names, **{name: sympy.nsimplify(n) for name, n in numbers.items()}})
+        assert float(read) == pytest.approx(step["value"], rel=1e-12)
+        assert step["latex"].count("{") == step["latex"].count("}") and step["latex"].count("(") == step["latex"].count(")")
+
+
+def test_a_decoding_step_is_derived_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "flops", "llama-3-8b", "--seq", "1", "--past", "4096", "--batch", "8")
+    assert found["value"] == load("llama-3-8b").flops(1, 8, past=4096).train
 
 
 @pytest.mark.parametrize("style", ["text", "markdown", "latex"])

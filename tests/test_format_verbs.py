@@ -138,6 +138,8 @@ def test_a_tenth_is_a_tenth_and_not_a_double(capsys: pytest.CaptureFixture[str])
         (("numerics", "loss-scaling", "--events", "good*999999"), "at most 100,000"),
         (("numerics", "matmul", "--matrix-size", "100000"), "matrix_size=100000"),
         (("numerics", "line", "fp16", "--within", "2,1"), "within=2,1"),
+        (("numerics", "train", "--lr", "2"), "lr=2"),
+        (("numerics", "train", "--steps", "9000"), "steps=9000"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:

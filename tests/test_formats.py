@@ -31,6 +31,8 @@ TWINS: dict[str, Any] = {
     "fp6-e3m2": ml_dtypes.float6_e3m2fn,
     "fp4-e2m1": ml_dtypes.float4_e2m1fn,
     "e8m0": ml_dtypes.float8_e8m0fnu,
+    "ieee-e4m3": ml_dtypes.float8_e4m3,
+    "ieee-e3m4": ml_dtypes.float8_e3m4,
 }
 FLOATS = [found for found in FORMATS.values() if isinstance(found, Float)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bursar.report import init_pictures
 from bursar.report.plot import Dots, Line
 from bursar.report.words import WORDS
 from bursar.theory.initialization import activations, derivations, finite_width, gains, measured, mup, propagation
-from bursar.theory.initialization.calls import read
+from bursar.theory.initialization.calls import IN_PLACE, MAKERS, read
 from bursar.theory.initialization.checks import CHECKS
 from bursar.theory.initialization.fans import STORAGES, Fans, fans, torch_fans
 from bursar.theory.initialization.lint import lint
@@ -402,6 +403,7 @@ def test_a_right_call_is_clean(call: str, given: dict[str, Any]) -> None:
         ("torch.randn((64, 32), dtype=torch.bfloat16).mul_(2).to('cuda')", 2.0, (64, 32)),
         ("self.fc.weight.data.normal_(mean=0.0, std=0.02)", 1.0, None),
         ("torch.randn(d, d) / d", None, None),
+        ("torch.randn(in, out) / math.sqrt(in)", None, None),
         ("torch.randn(4, 4) / 0", None, (4, 4)),
         ("torch.randn(4, 4) * 9.0 ** 9.0 ** 9.0", None, (4, 4)),
     ],
@@ -423,6 +425,36 @@ def test_calls_are_read(call: str, scale: float | None, shape: tuple[int, ...] |
 def test_text_is_never_run(call: str) -> None:
     with pytest.raises(BursarError):
         lint(call, shape=(4, 4))
+
+
+VALUES = (
+    "0", "1", "-1", "0.02", "1e300", "1e-300", "-3", "'relu'", "'fan_out'", "'nobody'", "None", "True", "1/0", "x", "w.shape[0]",
+    "w.shape[9]", "math.sqrt(-1)", "1j", "10**400", "[1,2]", "*a", "**k",
+)  # fmt: skip
+NAMED = ("mean", "std", "a", "b", "gain", "mode", "nonlinearity", "val", "size", "dtype")
+SHAPES: tuple[tuple[int, ...] | None, ...] = (None, (64,), (64, 64), (192, 64), (8, 4, 3, 3), (1, 1))
+
+
+def test_any_call_is_read_or_refused() -> None:
+    """2,000 calls of random arguments: a finding has all the words that are said of it, and what is no initialization says so."""
+    draw = random.Random(0)
+    for _ in range(2000):
+        named = [f"{draw.choice(NAMED)}={draw.choice(VALUES)}" for _ in range(draw.randint(0, 2))]
+        given = ", ".join([*draw.choices(VALUES, k=draw.randint(0, 3)), *named])
+        function = draw.choice(("", "nn.init.", "w.", "torch.")) + draw.choice((*IN_PLACE, *MAKERS))
+        call = f"{function}({given})" + draw.choice(("", " * 0.02", " / 0", ".mul_(3)"))
+        where = {
+            "shape": draw.choice(SHAPES),
+            "layout": draw.choice(list(STORAGES)),
+            "nonlinearity": draw.choice(("linear", "gelu")),
+        }
+        try:
+            findings = lint(call, **where, depth=draw.choice((None, 12)), branch=draw.random() < 0.3)[1]
+        except BursarError:
+            continue
+        for finding in findings:
+            for part in ("", "_why"):
+                assert all(text.format(**finding.numbers) for text in WORDS[f"lint_{finding.kind}{part}"])
 
 
 def test_a_weight_whose_size_is_not_known_is_refused() -> None:

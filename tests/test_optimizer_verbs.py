@@ -15,6 +15,7 @@ from bursar.cli import main
 from bursar.cli.table import NUMERICS, OPTIMIZER, SETTINGS, VERBS, Verb
 from bursar.optimizers import OPTIMIZERS
 from bursar.report.plot import Arrow, Box, Dots, Line
+from bursar.report.sparks import spark
 from bursar.theory.updates import RULES
 
 GROUPS = {"numerics": NUMERICS, "optimizer": OPTIMIZER}
@@ -175,3 +176,12 @@ def test_the_lineage_draws_an_arrow_to_every_child(capsys: pytest.CaptureFixture
     assert len({(box.x, box.y) for box in boxes.values()}) == len(boxes)
     assert len(arrows) == sum(len(row["parents"]) for row in payload["optimizers"])
     assert all(arrow.start[0] < arrow.end[0] for arrow in arrows)
+
+
+def test_a_curve_in_one_line() -> None:
+    """From the lowest to the highest value in eight heights; many values are picked at even distances; a level is flat."""
+    assert spark([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert spark([1, 10, 100], log=True) == "▁▅█"  # 3.5 to even
+    assert spark(range(1000)) == spark([round(999 * place / 23) for place in range(24)])
+    assert spark([2.0]) == "▁" and spark([3, 3]) == "▁▁"
+    assert spark([7, 7], beside=[0, 14]) == "▅▅"  # of several curves on one scale: 3.5 to even

@@ -133,6 +133,13 @@ def test_a_claim_is_compared_at_its_digits(
     assert status == (0 if verdict == REPRODUCED else 2)
 
 
+def test_a_claim_is_printed_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Square brackets are no markup of ours, wherever they stand."""
+    text = of().replace('"mine"', '"[/b]"').replace("Llama-3-8B has", "[link=x][/red]").replace("8,030,261,248", "8 [/b]")
+    assert main(["check", "--claims", claims(tmp_path, text)]) == 2
+    assert capsys.readouterr().out.count("[/b]") == 3  # the id, what is claimed, what is computed in its place
+
+
 def test_a_wrong_claim_prints_what_was_computed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--claims", claims(tmp_path, of("7,000,000,000"))]) == 2
     printed = capsys.readouterr().out

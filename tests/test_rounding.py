@@ -22,7 +22,7 @@ from .test_formats import TWINS, floating
 
 def some_values(name: str) -> Any:
     """Random ones, those of the format (some of many), what is half-way between them, and what is too large."""
-    found, draw = FORMATS[name], np.random.default_rng(1)
+    found, draw = named(name), np.random.default_rng(1)
     random = draw.standard_normal(200) * 10.0 ** draw.integers(-9, 5, 200)
     if found.bits > 16:
         own = np.array([-3.0, float(found.rounded(0.1)), float(found.max) / 4])

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from bursar import recompute
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.kernels import Kernels
+from bursar.kernels.casts import WEIGHT_CAST
 from bursar.ops.collective import AllToAll, Copy, Gather, Reduce
 from bursar.ops.context import ContextCollective
 from bursar.ops.elementwise import Activation, Add, Bias, Dropout, Gated, RMSNorm, Rotary, Slice
-from bursar.ops.linear import Linear
+from bursar.ops.linear import Head, Linear
 from bursar.precision import size
 from bursar.step import Step
 from bursar.tree import Block, Extra, Input, Nested, Op
@@ -150,6 +151,7 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
     tables: dict[str, Dim] = {}
     shown: Dim = 0
     made_as: dict[str, str] = {}  # kinds of the tensors
+    lasting: set[str] = set()  # what autocast leaves until the forward pass of all blocks is over
     for line in flat(block, step):
         path, op, at = line.path, line.op, line.step
         kernel = kernels.of(op)
@@ -174,6 +176,7 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
         if kernel.shows_logits:
             shown = shown + parts[storage[line.reads[0]]].bytes
         keeps = tuple([storage.get(name, name) for name in _kept(line, kernels, rate, parts, tables)])
+        lasting |= _lasting(line, storage)
         forward, backward = kernel.peak(op, at) if kernel.peak else ((), ())
         arriving = _arriving(op, at)
         for name, items in ((f"{path} forward", forward), (f"{path} backward", backward)):
@@ -196,8 +199,19 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
         stays = frozenset([name for node in nodes for name in node.keeps])
     else:
         stays = frozenset([storage.get(i.path, i.path) for i in recompute.kept(block, step, kernels.keeps, mode) if not i.shared])
-    wiring = Wiring(tuple(nodes), stays, frozenset(differentiable), frozenset(gathers), gradients == "growing")
+    growing, cached = gradients == "growing", frozenset(lasting) - stays
+    wiring = Wiring(tuple(nodes), stays, frozenset(differentiable), frozenset(gathers), growing, cached)
     return Sized(wiring, parts, tables, shown)
+
+
+def _lasting(line: Line, storage: Mapping[str, str]) -> set[str]:
+    """What is there until the forward pass of all blocks is over because of a line under autocast: the cached copy of its weight,
+    and the FP32 tensor that a model casts for its output layer and holds itself."""
+    cast = line.op.cast
+    if cast is None:
+        return set()
+    held = {storage[line.reads[0]]} if isinstance(line.op, Head) and cast.reads else set()
+    return held | ({f"{line.path}.{WEIGHT_CAST}"} if cast.cached and line.op.passes else set())
 
 
 def _kept(line: Line, kernels: Kernels, rate: Mapping[str, Dim], parts: dict[str, Part], tables: dict[str, Dim]) -> tuple[str, ...]:
@@ -250,6 +264,11 @@ class Passes:
         return self.live(tuple(sorted(self.found.wiring.stays)))
 
     @cached_property
+    def cached(self) -> Dim:
+        """Bytes that it leaves until the forward pass of all blocks is over, beside what stays."""
+        return sum([self.found.parts[name].bytes for name in sorted(self.found.wiring.cached)])
+
+    @cached_property
     def totals(self) -> tuple[Dim, Dim]:
         """Bytes at the highest moment of each pass."""
         return most_of(self._sums(self.moments.forward)), self.backward
@@ -267,6 +286,8 @@ class Passes:
     def settle(self) -> None:
         """Works out what `top` needs and lets the tensors go: an array for each of them would not stay in the cache."""
         _ = self.backward, self.beyond
+        if self.found.wiring.cached:
+            _ = self.totals, self.cached
         for part in self.found.parts.values():
             part.forget()
 

@@ -62,6 +62,7 @@ class Load(NamedTuple):
     grown: Dim = 0  # bytes of its gradients where its backward pass makes them
     first: Passes | None = None  # the moments of that pass
     moved: Dim = 0  # bytes that it keeps on the host in place of `kept` (offload)
+    cached: Dim = 0  # bytes of copies of its weights that are there until the forward pass is over, though it does not keep them
 
     @property
     def passes_that_grow(self) -> Passes:
@@ -79,6 +80,8 @@ def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str) -> L
     if plan.many:
         passes.settle()
     found = Load(*block.trained, passes.kept.activations, sized.tables, passes.kept.logits, passes, sized.shown)
+    if sized.wiring.cached:
+        found = found._replace(cached=passes.cached)
     if gradients != "allocated":
         found = found._replace(grown=size(sum(block.trained), rate["gradient"]))
     if gradients == "added":

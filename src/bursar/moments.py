@@ -31,13 +31,14 @@ class Moment(NamedTuple):
 
 class Place(NamedTuple):
     """A block of a rank: its load, how often it is there, and bytes of the micro-batch at work that come after it in its chunk, the
-    last layer of the run included."""
+    last layer of the run included; `cached` are bytes that the forward passes before that layer leave until all are over."""
 
     block: int
     load: Load
     times: int
     kept: Dim
     logits: Dim
+    cached: Dim = 0
 
 
 def places(load: StageLoad) -> Iterator[Place]:
@@ -46,10 +47,11 @@ def places(load: StageLoad) -> Iterator[Place]:
     for run in load.runs:
         kept = sum([part.kept * times for part, times in run])
         logits = sum([part.logits * times for part, times in run])
+        cached: Dim = 0
         for part, times in run:
             kept, logits = kept - (times - 1) * part.kept, logits - (times - 1) * part.logits
-            yield Place(block, part, times, kept, logits)
-            kept, logits, block = kept - part.kept, logits - part.logits, block + 1
+            yield Place(block, part, times, kept, logits, cached + (times - 1) * part.cached)
+            kept, logits, block, cached = kept - part.kept, logits - part.logits, block + 1, cached + times * part.cached
 
 
 def moments(standing: Memory, load: StageLoad, update: Dim) -> Iterator[Moment]:
@@ -58,7 +60,7 @@ def moments(standing: Memory, load: StageLoad, update: Dim) -> Iterator[Moment]:
     shown = _shown(load)
     for place in places(load):
         forward, backward = place.load.passes.highest
-        yield Moment("forward", place.block, place.times - 1, _at_work(standing, place, forward, 0))
+        yield Moment("forward", place.block, place.times - 1, with_cached(_at_work(standing, place, forward, 0), place.cached))
         yield Moment("backward", place.block, place.times - 1, _at_work(standing, place, backward, shown))
     yield Moment("optimizer", -1, 0, at_the_update(standing, update))
 
@@ -71,7 +73,7 @@ def at_peak(standing: Memory, load: StageLoad, update: Dim) -> Moment:
     best, phase, found = -1, "", None
     for place in places(load):
         forward, backward = place.load.passes.totals
-        for total, name in ((forward, "forward"), (backward + shown, "backward")):
+        for total, name in ((forward + place.cached, "forward"), (backward + shown, "backward")):
             if total - place.kept - place.logits > best or found is None:
                 best, phase, found = total - place.kept - place.logits, name, place
     assert found is not None
@@ -79,7 +81,8 @@ def at_peak(standing: Memory, load: StageLoad, update: Dim) -> Moment:
     if updating.peak > base + best:
         return Moment("optimizer", -1, 0, updating)
     live = found.load.passes.highest[phase == "backward"]
-    return Moment(phase, found.block, found.times - 1, _at_work(standing, found, live, shown if phase == "backward" else 0))
+    memory = _at_work(standing, found, live, shown if phase == "backward" else 0)
+    return Moment(phase, found.block, found.times - 1, memory if phase == "backward" else with_cached(memory, found.cached))
 
 
 def growing(standing: Memory, later: Memory, more: bool, load: StageLoad, update: Dim) -> Iterator[Moment]:
@@ -91,7 +94,7 @@ def growing(standing: Memory, later: Memory, more: bool, load: StageLoad, update
     for place in reversed(list(places(load))):
         part = place.load
         forward, backward = part.passes_that_grow.highest
-        yield Moment("forward", place.block, place.times - 1, _at_work(none, place, forward, 0))
+        yield Moment("forward", place.block, place.times - 1, with_cached(_at_work(none, place, forward, 0), place.cached))
         for layer in dict.fromkeys((place.times - 1, 0)):
             before = place.times - 1 - layer
             first = place._replace(kept=place.kept + before * part.kept, logits=place.logits + before * part.logits)
@@ -109,6 +112,11 @@ def grown(standing: Memory, load: StageLoad) -> Memory:
     return standing._replace(gradients=standing.gradients + made)
 
 
+def _nothing(cached: Dim) -> bool:
+    """Whether it is no number of a plan at all."""
+    return type(cached) is int and cached == 0
+
+
 def _shown(load: StageLoad) -> Dim:
     return sum([part.shown for run in load.runs for part, _ in run])
 
@@ -117,6 +125,11 @@ def _at_work(standing: Memory, place: Place, live: Live, shown: Dim) -> Memory:
     """The block at work in the place of what its micro-batch keeps from there on."""
     without = standing._replace(activations=standing.activations - place.kept, logits=standing.logits - place.logits)
     return at_work(without, place.load, live, shown)
+
+
+def with_cached(memory: Memory, cached: Dim) -> Memory:
+    """A moment of a forward pass with what the blocks before leave until it is over."""
+    return memory._replace(temporary=memory.temporary + cached)
 
 
 def at_work(standing: Memory, part: Load, live: Live, shown: Dim) -> Memory:
@@ -167,4 +180,7 @@ def peak(standing: Memory, load: StageLoad, update: Dim) -> Dim:
             between = part.kept + part.logits
             after, last = after + times * between, after + between
             work.append(part.passes.top(shown) - last)
+    for place in places(load):
+        if not _nothing(place.cached):
+            work.append(place.load.passes.totals[0] + place.cached - place.kept - place.logits)
     return most([standing.peak + most(work), at_the_update(standing, update).peak])

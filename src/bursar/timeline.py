@@ -123,12 +123,13 @@ class _Rank:
         )
 
     def _forward(self, event: Event) -> Iterator[Row]:
-        kept, logits = 0, 0
+        kept, logits, cached = 0, 0, 0
         for site in self.chunks[event.chunk].sites:
             self.whole[event.micro_batch, event.chunk] = (kept, logits)
             passes = site.load.passes if self.grown or not self.lazy else site.load.passes_that_grow
-            yield self._row(event, "forward", site, passes.highest[0], 0)
-            kept, logits = kept + site.load.kept, logits + site.load.logits
+            row = self._row(event, "forward", site, passes.highest[0], 0)
+            yield row._replace(memory=moments.with_cached(row.memory, cached))
+            kept, logits, cached = kept + site.load.kept, logits + site.load.logits, cached + site.load.cached
         self.whole[event.micro_batch, event.chunk] = (kept, logits)
 
     def _backward(self, event: Event) -> Iterator[Row]:

@@ -38,13 +38,15 @@ class Mark(NamedTuple):
 
 class Cast(NamedTuple):
     """What torch.autocast makes of an operator: the wires that it reads in FP32, whether what it makes is FP32, whether it is
-    one product `together` with others that read the same, whether it casts what it reads, and the matrices that one product has."""
+    one product `together` with others that read the same, whether it casts what it reads, the matrices that one product has, and
+    whether the copy of its weight is cached until the forward pass is over."""
 
     reads: tuple[str, ...] = ()
     made: bool = False
     together: bool = False
     narrows: bool = False
     matrices: Dim = 1
+    cached: bool = False
 
 
 @dataclass(frozen=True)

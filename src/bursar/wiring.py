@@ -40,13 +40,15 @@ class Node(NamedTuple):
 
 class Wiring(NamedTuple):
     """A block without sizes: its lines in order, what stays between its passes, what has a gradient, what is gathered
-    in passing, and whether the gradients of weights stay from here on."""
+    in passing, whether the gradients of weights stay from here on, and what else is there until the forward pass of all blocks is
+    over (copies of weights that autocast caches)."""
 
     nodes: tuple[Node, ...]
     stays: frozenset[str]
     differentiable: frozenset[str]
     gathers: frozenset[str]
     growing: bool
+    cached: frozenset[str] = frozenset()
 
 
 class Changes(NamedTuple):
@@ -139,7 +141,7 @@ def _run(nodes: tuple[Node, ...], live: set[str], stays: frozenset[str]) -> Iter
 
 
 def _forward(wiring: Wiring) -> Iterator[frozenset[str]]:
-    yield from _run(wiring.nodes, set(), wiring.stays)
+    yield from _run(wiring.nodes, set(), wiring.stays | wiring.cached)
 
 
 def _keepers(nodes: tuple[Node, ...]) -> dict[str, str]:

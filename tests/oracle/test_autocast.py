@@ -258,7 +258,6 @@ REFUSED = [
     ({"kernels": "sdpa,loss=fused-linear"}, "kernels=sdpa,loss=fused-linear"),
     ({"tensor": 2}, "tp=2"),
     ({"context": 2}, "cp=2"),
-    ({"recompute": "full"}, "recompute=full"),
     ({"lora_rank": 4, "weights": "nf4"}, "weights=nf4"),
     ({"schedule": "zb-h1", "pipeline": 2}, "schedule=zb-h1"),
 ]

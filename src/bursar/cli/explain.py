@@ -44,10 +44,11 @@ def _derived(quantity: str, options: Options) -> tuple[Explained, Payload]:
     model, layer = (model_of if quantity == "kv" else tuned)(options), options["layer"]
     if quantity == "params":
         return params.params(model, layer), {}
-    workload = model.step(options["seq"], options["batch"], options["mask"])
+    past = options["past"] if quantity == "flops" else 0
+    workload = model.step(options["seq"], options["batch"], options["mask"], past=past)
     asked = {"seq": workload.queries, "batch": options["batch"]}
     if quantity == "flops":
-        return flops.flops(model, workload, layer), {**asked, "mask": options["mask"]}
+        return flops.flops(model, workload, layer), {**asked, "past": past, "mask": options["mask"]}
     return kv.kv(model, workload, options["kv_dtype"], layer), {**asked, "kv_dtype": options["kv_dtype"]}
 
 

@@ -14,6 +14,7 @@ Options = dict[str, Any]
 Payload = dict[str, Any]
 SUMMED = ("fp16", "bf16", "fp32")
 COUNTED, SCALES = 100_000, tuple(2.0**power for power in range(0, 33, 4))
+STEPS, LR, MOST_TRAINED = 200, 0.01, 5000
 MOST_VALUES = 8  # bits up to which a number line has every value
 
 
@@ -106,6 +107,27 @@ def matmul(options: Options) -> Payload:
     return {
         "size": options["matrix_size"], "seed": options["seed"], "outliers": options["outliers"],
         "rows": [row._asdict() for row in rows], "standards": [row._asdict() for row in theory.standards(left, right)],
+    }  # fmt: skip
+
+
+def train(options: Options) -> Payload:
+    """A regression trained in narrow formats: with and without a master copy, stochastic rounding, Kahan's sum, a loss scale."""
+    from bursar.theory.mixed_precision import LOSS_SCALE, TINY, WAYS, all_ways
+
+    steps, lr = options["steps"] or STEPS, options["lr"] or LR
+    if lr > 1:  # beyond the inverse of the largest curvature a run diverges
+        raise PlanError(f"lr={lr:g}", field="lr", value=lr, valid="a number above 0 and up to 1")
+    if steps > MOST_TRAINED:
+        raise PlanError(f"steps={steps}", field="steps", value=steps, valid=f"1 to {MOST_TRAINED}")
+    return {
+        "steps": steps, "lr": lr, "seed": options["seed"], "tiny": TINY, "scale": LOSS_SCALE,
+        "rows": [
+            {
+                "name": run.name, "format": WAYS[run.name].format, "master": WAYS[run.name].master, "final": plain(run.final),
+                "lost": run.lost, "curve": [[t, plain(run.losses[t])] for t in range(0, steps + 1, max(1, steps // 60))],
+            }
+            for run in all_ways(steps, lr, options["seed"])
+        ],
     }  # fmt: skip
 
 

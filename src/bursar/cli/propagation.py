@@ -1,4 +1,4 @@
-"""The answer of `bursar init propagate`: a network from options, what is predicted of its layers, and what is measured."""
+"""The moments of a network of options and of a live module: what is predicted of every layer, and what is measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bursar.cli.init import rule_variance, source_of
-from bursar.errors import PlanError
+from bursar.errors import BursarError, PlanError
 from bursar.theory.initialization import schemes
 from bursar.theory.initialization.fans import Fans
 from bursar.theory.initialization.network import Layer, network
@@ -28,8 +28,8 @@ MOST_CORRECTION = 0.5  # of a moment by its terms in 1/width
 ERRORS = 5.0  # standard errors that a measurement may be off; one in a million is, if it is normal
 
 
-def answer(options: Options) -> Payload:
-    """Every layer with its predicted moments; with samples also the measured ones, their standard errors and whether they agree."""
+def propagate(options: Options) -> Payload:
+    """Mean and variance of what a network carries forward and backward, layer by layer, predicted and with --samples measured."""
     from bursar.theory.initialization import finite_width, propagation
 
     rule = schemes.scheme(options["scheme"] or "he")
@@ -43,7 +43,7 @@ def answer(options: Options) -> Payload:
     holds = "every width" if _homogeneous(name, of) else "first order in 1/width" if expands else "large width"
     measured = _measured(of, draws, options)
     checked = () if measured is None or holds == "large width" else SECOND_MOMENTS if holds == "every width" else Layer._fields
-    rows = [_row(index, layer, wide, measured, checked) for index, (layer, wide) in enumerate(zip(found, limit, strict=True))]
+    rows = [_row(index, layer, far, measured, checked) for index, (layer, far) in enumerate(zip(found, limit, strict=True))]
     return {
         "scheme": rule.name,
         "nonlinearity": name,
@@ -138,3 +138,53 @@ def _summary(measured: Measured | None, checked: tuple[str, ...], rows: list[Pay
         return {"agrees": None}
     used = {"networks": options["networks"], "samples": options["samples"], "seed": options["seed"]}
     return {**used, "agrees": all(row["agrees"] for row in rows) if checked else None}
+
+
+def module(options: Options) -> Payload:
+    """Moments of every layer of a live module, forward and backward, and what its weights predict (TARGET as in `bursar trace`)."""
+    try:
+        from bursar.measure import moments, target
+    except ImportError:
+        raise BursarError("measuring needs PyTorch", field="target", valid="pip install 'bursar[torch]'") from None
+    # what has no values cannot be measured, so `meta` stands for the CPU here
+    made = target.make(options["target"], "cpu" if options["on"] == "meta" else options["on"])
+    found = moments.moments(made.module, made.args, made.kwargs, options["seed"])
+    return {
+        "target": options["target"],
+        "module": type(made.module).__name__,
+        "seed": options["seed"],
+        "layers": [_measured_layer(index, layer) for index, layer in enumerate(found)],
+    }
+
+
+def _measured_layer(index: int, layer: Any) -> Payload:
+    forward, backward = layer.spread
+    gradient, passed = layer.predicted_gradient, layer.input_gradient
+    return {
+        "layer": index + 1,
+        "path": layer.path,
+        "kind": layer.kind,
+        "shape": list(layer.shape),
+        "fan_in": layer.found.fan_in,
+        "fan_out": layer.found.fan_out,
+        "weight_std": layer.weight_std,
+        "gain": layer.found.fan_in * layer.weight_second_moment,
+        "input": layer.input._asdict(),
+        "second_moment": layer.predicted_output,
+        "output_gradient": layer.output_gradient.second_moment if layer.output_gradient else None,
+        "gradient": gradient if passed else None,
+        "measured": {
+            "mean": layer.output.mean,
+            "second_moment": layer.output.second_moment,
+            "gradient": passed.second_moment if passed else None,
+        },
+        "spread": {"second_moment": forward, "gradient": backward},
+        "off": {
+            "second_moment": _spreads(layer.output.second_moment, layer.predicted_output, forward),
+            "gradient": _spreads(passed.second_moment, gradient, backward) if passed and gradient else None,
+        },
+    }
+
+
+def _spreads(found: float, predicted: float, spread: float) -> float | None:
+    return (found / predicted - 1) / spread if predicted else None

@@ -111,7 +111,11 @@ def loss(options: Options) -> Payload:
     if law.answers("alone") and len(given := {name: value for name, value in limits.items() if value is not None}) == 1:
         return _limited_by(law, *given.popitem(), options)
     if options["flops"] is not None:
-        raise PlanError("FLOPs beside parameters or tokens", field="flops", valid="--params with --tokens, or --flops alone by a law that says so")
+        raise PlanError(
+            "FLOPs beside parameters or tokens",
+            field="flops",
+            valid="--params with --tokens, or --flops alone by a law that says so",
+        )
     params = _needed(limits["params"], "params", "a MODEL or --params N")
     tokens = _needed(limits["tokens"], "tokens", "--tokens N")
     more = _more(options)

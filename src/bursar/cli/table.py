@@ -138,6 +138,7 @@ NUMERICS: Mapping[str, Verb] = {
     "matmul": _numerics(
         "", ("formats", "blocks", "matrix_size", "outliers", "seed", "chart"), "matmul --outliers", "bursar.report.numerics"
     ),
+    "train": _numerics("", ("steps", "lr", "seed", "chart"), "train --lr 0.01", "bursar.report.numerics"),
     "line": _numerics("name", ("within", "chart"), "line fp4-e2m1", "bursar.report.numerics"),
 }  # fmt: skip
 
@@ -158,15 +159,19 @@ OPTIMIZER: Mapping[str, Verb] = {
     ),
     "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4", ""),
     "race": _optimizer("", ("problem", "optimizers", "steps", "lr", "noise", "seed", "chart"), "race --problem quadratic"),
+    "schedule": _optimizer(
+        "name", ("updates", "warmup", "decay_updates", "floor", "lr", "chart"), "schedule cosine --warmup 100 --floor 0.1 --lr 3e-4"
+    ),
     "lineage": _optimizer("", ("chart",), "lineage"),
 }  # fmt: skip
 
 
-def _init(argument: str, options: tuple[str, ...], example: str, pictures: str = "") -> Verb:
-    return Verb(False, options, f"bursar init {example}", argument, "bursar.cli.init", "bursar.report.init", pictures)
+def _init(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.init", pictures: str = "") -> Verb:
+    return Verb(False, options, f"bursar init {example}", argument, answers, "bursar.report.init", pictures)
 
 
 FANS = ("fan_in", "fan_out", "shape", "weight_layout", "groups")
+PROPAGATION = ("bursar.cli.propagation", "bursar.report.init_pictures")
 EXAMPLES = {"std": "--std 0.02", "layers": "--layers 24"}
 OF_RULES: Mapping[str, tuple[str, ...]] = {
     "fan": ("mode",), "gain_squared": ("gain", "nonlinearity", "slope"), "std": ("std",), "layers": ("layers",),
@@ -185,15 +190,15 @@ INIT: Mapping[str, Verb] = {
     "attention": _init("", ("head_dim", "fan_in", "std"), "attention --head-dim 128"),
     "lint": _init(
         "call", (*FANS, "nonlinearity", "slope", "layers", "branch"),
-        'lint "trunc_normal_(w, std=0.0078125, a=-3, b=3)" --shape 1024x16384',
+        'lint "trunc_normal_(w, std=0.0078125, a=-3, b=3)" --shape 1024x16384', "bursar.cli.init_lint",
     ),
+    "derive": _init("[name]", (), "derive xavier", "bursar.cli.init_lint"),
     "propagate": _init(
-        "", ("scheme", "nonlinearity", "slope", "width", "layers", "sizes", "gain", "std", "mode", "residual", "branch_scale", "distribution", "samples",
-             "networks", "seed", "chart"),
-        "propagate --scheme he --nonlinearity relu --width 64 --layers 5 --samples 10000", "bursar.report.init_pictures",
+        "", ("scheme", "nonlinearity", "slope", "width", "layers", "sizes", "gain", "std", "mode", "residual", "branch_scale",
+             "distribution", "samples", "networks", "seed", "chart"),
+        "propagate --scheme he --nonlinearity relu --width 64 --layers 5 --samples 10000", *PROPAGATION,
     ),
-    "derive": _init("[name]", (), "derive xavier"),
-    "module": _init("target", ("on", "seed", "chart"), "module my_model.py:make", "bursar.report.init_pictures"),
+    "module": _init("target", ("on", "seed", "chart"), "module my_model.py:make", *PROPAGATION),
 }  # fmt: skip
 
 
@@ -224,8 +229,9 @@ VERBS: Mapping[str, Verb] = {
         answers="bursar.cli.search",
     ),
     "run": _budget(
-        "[model]", ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision", "peak", "mfu",
-                    "seconds", "days", "device_hours", "usd", "price", "recompute", "as_family", "set"),
+        "[model]",
+        ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision",
+         "peak", "mfu", "seconds", "days", "device_hours", "usd", "price", "recompute", *READ),
         "run --params 70B --tokens 15T --device h100-sxm --devices 1024 --mfu 0.5",
     ),
     "roofline": _budget(
@@ -241,7 +247,7 @@ VERBS: Mapping[str, Verb] = {
     "matrix": Verb(False, (), "bursar matrix mlp 32 128 128 10 --batch 64", answers=COSTS, verbs=MATRIX),
     "explain": Verb(
         False,
-        ("layer", "depth", "as", "seq", "micro_batch", "batch", "kv_dtype", "derivation", *BATCH, *TENSORS, "grad_buffer", "gathered",
+        ("layer", "depth", "as", "seq", "past", "micro_batch", "batch", "kv_dtype", "derivation", *BATCH, *TENSORS, "grad_buffer", "gathered",
          *HOST, *TUNING, *DEGREES, *CLUSTER, *READ),
         "bursar explain activations gpt3-175b --layer 0 --kernels textbook --seq 2048",
         "quantity [model]", "bursar.cli.explain", "bursar.report.explain",

@@ -11,7 +11,7 @@ from bursar.explain.job import Job, Side
 from bursar.explain.keepers import Keeper, keepers
 from bursar.explain.letters import Pair
 from bursar.explain.reasons import reasons
-from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, title, total
 from bursar.kernels import Kernels
 from bursar.model import Model
 from bursar.ops.elementwise import Slice
@@ -78,9 +78,8 @@ def _every(step: Step, count: Any, number: int) -> Step:
 
 def _part(kind: str, path: str, steps: list[Step]) -> Step:
     formula, value = total(tuple(steps))
-    key = {"stem": "embedding", "head": "explain_head", "shared": "shared"}.get(kind, "explain_layer")
     return Step(
-        path.strip(".") or kind, formula, value, "B", key, {"kind": kind}, SOURCE, PLACE,
+        path.strip(".") or kind, formula, value, "B", title(kind), {"kind": kind}, SOURCE, PLACE,
         steps=tuple(steps), closed=closed.form(tuple(steps)),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import sympy as sp
 from bursar.dims import product
 from bursar.explain.letters import Letters, Pair, letter
 from bursar.explain.lines import Both, layer_of, lines
-from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, title, total
 from bursar.formula import formula_of
 from bursar.model import Model
 from bursar.ops.linear import Linear
@@ -126,8 +126,7 @@ def _source(line: Line) -> str:
 
 
 def _part(pair: Pair, workload: Workload) -> Step:
-    key = "explain_layers" if pair.times > 1 else {"stem": "embedding", "head": "head"}.get(pair.kind, "explain_layer")
-    return _exact(pair, workload, pair.times, pair.count, key)
+    return _exact(pair, workload, pair.times, pair.count, title(pair.kind, pair.times))
 
 
 def _exact(pair: Pair, workload: Workload, number: int, count: Any, key: str) -> Step:

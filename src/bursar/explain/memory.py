@@ -12,7 +12,7 @@ from bursar import memory as held
 from bursar.explain import activations
 from bursar.explain.job import Job
 from bursar.explain.letters import letter
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, times, title, total
 from bursar.model import Model
 from bursar.parallel import data, schedules
 from bursar.precision import size
@@ -137,9 +137,8 @@ def _parameters(job: Job) -> Step:
         value = number * sum(block.parameters)
         if value:
             formula = times(count, sp.sympify(sum(other.parameters)))
-            key = "explain_layers" if run else {"stem": "embedding", "head": "head"}.get(block.kind, "explain_layer")
             facts = {"count": number, "kind": block.kind, "first": run.first or 0 if run else 0}
-            steps[id(block)] = Step(path.strip("."), formula, value, "1", key, facts)
+            steps[id(block)] = Step(path.strip("."), formula, value, "1", title(block.kind, number), facts)
     found = tuple(steps.values())
     return Step("N", *total(found), "1", "memory_parameters", steps=found)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import sympy as sp
-
 from bursar.dims import product
 from bursar.explain.letters import ONE_TOKEN, Letters, Pair
 from bursar.explain.lines import Both, layer_of, lines
-from bursar.explain.step import Explained, Reason, Step, of_layer, times, total
+from bursar.explain.step import Explained, Reason, Step, of_layer, times, title, total
 from bursar.model import Model
 
 # what a weight is, by the slot of its operator and its name; the name alone where that says it
@@ -46,8 +44,7 @@ def _part(pair: Pair) -> Step:
     each, _ = total(tuple(_weights(pair, 1, 1)))
     steps = tuple(_weights(pair, pair.times, pair.count))
     _, value = total(steps)
-    key = "explain_layers" if pair.times > 1 else {"stem": "embedding", "head": "head"}.get(pair.kind, "explain_layer")
-    return _section(pair, times(pair.count, each), value, steps, key)
+    return _section(pair, times(pair.count, each), value, steps, title(pair.kind, pair.times))
 
 
 def _section(pair: Pair, formula: Any, value: int, steps: tuple[Step, ...], key: str) -> Step:
@@ -70,8 +67,3 @@ def _weights(pair: Pair, number: int, count: Any) -> Iterator[Step]:
 def _reason(both: Both, name: str) -> Reason:
     key = WEIGHTS.get((both.ints.op.slot, name)) or NAMES.get(name, "vector")
     return Reason(f"weight_{key}", (both.path,))
-
-
-def parameters(named: Letters) -> Any:
-    """All parameters over letters."""
-    return sp.Add(*[times(pair.count, sum(pair.words.parameters)) for pair in named.pairs])

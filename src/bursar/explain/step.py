@@ -68,6 +68,14 @@ def of_layer(root: Step, model: str, layer: int) -> Step:
     return replace(root, name=model, key="explain_layer_of", facts={**root.facts, "layer": layer})
 
 
+ENDS = {"stem": "embedding", "head": "explain_head", "shared": "shared"}  # titles of what is no layer
+
+
+def title(kind: str, count: int = 1) -> str:
+    """The key of the title of a kind of block that is there so often."""
+    return "explain_layers" if count > 1 else ENDS.get(kind, "explain_layer")
+
+
 def times(count: Any, formula: Any) -> Any:
     """So many of something, its sum in brackets."""
     import sympy

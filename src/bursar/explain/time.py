@@ -5,27 +5,36 @@ The formula of an operator is the one that the step is timed by, read with lette
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy as sp
 
 from bursar import operator_time, recompute, step_time
 from bursar.explain.job import Job
 from bursar.explain.letters import letter, step
-from bursar.explain.step import Explained, Reason, Step, times, total
+from bursar.explain.step import Explained, Reason, Step, times, title, total
 from bursar.model import Model
 from bursar.ops.collective import Collective
 from bursar.parallel.schedules import schedule
 from bursar.roofline import Roofline
 from bursar.training import Training
-from bursar.tree import Block
+from bursar.tree import Block, Op
 
 OPERATORS = ("forward", "backward", "recompute")  # parts of a step that are seconds of operators
 OF_A_PASS = (*OPERATORS, "tensor_parallel", "expert_parallel", "context_parallel")
 SOURCES = {"bubble": "megatron-2021", "pipeline": "megatron-2021", "data_parallel": "zero"}
 STRUCTURE = ("cast_bytes",)  # says whether operands are cast, so that it stays a number
+
+
+class Timed(NamedTuple):
+    """An operator with the seconds of its forward and of its backward pass, and their formulas."""
+
+    path: str
+    op: Op
+    seconds: tuple[float, float]
+    formulas: tuple[Any, Any]
 
 
 def time(model: Model, training: Training) -> Explained:
@@ -34,17 +43,35 @@ def time(model: Model, training: Training) -> Explained:
     own = [sum(step_time.of_stage(stage, training.paces)) for stage in training.stages]
     job = Job(model, training, own.index(max(own)))
     numbers: dict[str, Any] = {**job.numbers, "m": training.micro_batches // schedule(training.plan.schedule).copies}
-    steps = tuple([_part(name, value, job, numbers) for name, value in seconds._asdict().items() if value])
+    timed = _timed(job, numbers)
+    steps = tuple([_part(name, value, job, numbers, timed) for name, value in seconds._asdict().items() if value])
     formula, _ = total(steps)
     root = Step(model.name, formula, seconds.step, "s", "explain_time", source="roofline", assumes=("assume_rates",), steps=steps)
     return Explained(root, numbers)
 
 
-def _part(name: str, value: float, job: Job, numbers: dict[str, Any]) -> Step:
+def _timed(job: Job, numbers: dict[str, Any]) -> dict[int, tuple[Timed, ...]]:
+    """The operators of every block of the stage."""
+    training, (own, words) = job.training, job.stages
+    pairs = {id(block): (block, other) for (block, _), (other, _) in zip(own.blocks(), words.blocks(), strict=True)}
+    return {key: tuple(_operators(*pair, training, numbers)) for key, pair in pairs.items()}
+
+
+def _operators(block: Block, other: Block, training: Training, numbers: dict[str, Any]) -> Iterator[Timed]:
+    roof, rate = training.machine.roofline, training.plan.recipe.rate
+    letters = _letters(roof, numbers)
+    for line, word in zip(block.walk(training.step), other.walk(step(training.step)), strict=True):
+        if not isinstance(line.op, Collective):
+            kernel = training.kernels.of(line.op)
+            both = [operator_time.seconds(side, kernel, rate, rates) for side, rates in ((line, roof), (word, letters))]
+            yield Timed(line.path, line.op, *both)
+
+
+def _part(name: str, value: float, job: Job, numbers: dict[str, Any], timed: Mapping[int, tuple[Timed, ...]]) -> Step:
     """A part of the step: so many passes of a micro-batch, or seconds of its own."""
     if name in OF_A_PASS:
         numbers[f"tau_{name}"] = value / numbers["m"]
-        formula, steps = letter("m") * sp.Symbol(f"tau_{name}"), tuple(_blocks(name, job, numbers))
+        formula, steps = letter("m") * sp.Symbol(f"tau_{name}"), tuple(_blocks(name, job, numbers, timed))
     else:
         numbers[f"T_{name}"] = value
         formula, steps = sp.Symbol(f"T_{name}"), ()
@@ -52,46 +79,33 @@ def _part(name: str, value: float, job: Job, numbers: dict[str, Any]) -> Step:
     return Step(name, formula, value, "s", name, source=SOURCES.get(name, "roofline"), reasons=reasons, steps=steps)
 
 
-def _blocks(part: str, job: Job, numbers: dict[str, Any]) -> Iterator[Step]:
+def _blocks(part: str, job: Job, numbers: dict[str, Any], timed: Mapping[int, tuple[Timed, ...]]) -> Iterator[Step]:
     """The blocks of the stage, each as often as it is passed."""
-    own, words = job.stages
     runs = {id(run.ints): run for run in job.runs}
-    shown: set[int] = set()
-    for (block, _), (other, _) in zip(own.blocks(), words.blocks(), strict=True):
+    for block in {id(block): block for block, _ in job.stages[0].blocks()}.values():
         each = getattr(job.training.paces[id(block)], part)
-        if not each or id(block) in shown:
+        if not each:
             continue
-        shown.add(id(block))
         run = runs.get(id(block))
         number, count, path = (run.times, run.count, run.path.strip(".")) if run else (1, 1, block.kind)
-        passes = number * numbers["m"]
         name = f"tau_{part}_{path.replace('.', '_')}"
         numbers[name] = each
-        lines = _lines(part, (block, other), job, numbers, (passes, count), job.training.plan.mode if run else "none")
+        every, passes = number * numbers["m"], times(count, letter("m"))
+        operators = _passes(part, timed[id(block)], job.training.plan.mode if run else "none")
+        lines = [Step(path, passes * formula, every * value, "s", source="roofline") for path, formula, value in operators]
         facts = {"count": number, "kind": block.kind, "first": (run.first or 0) if run else 0}
-        key = "explain_layers" if run else {"stem": "embedding", "head": "explain_head"}.get(block.kind, "explain_layer")
         yield Step(
-            path, times(count, letter("m") * sp.Symbol(name)), passes * each, "s", key, facts, "roofline", steps=tuple(lines)
+            path, passes * sp.Symbol(name), every * each, "s", title(block.kind, number), facts, "roofline", steps=tuple(lines)
         )
 
 
-def _lines(
-    part: str, both: tuple[Block, Block], job: Job, numbers: dict[str, Any], passes: tuple[int, Any], mode: str
-) -> Iterator[Step]:
-    """The operators of a block, as often as they run under a recompute mode."""
-    if part not in OPERATORS:
-        return
-    training, rate, place = job.training, job.training.plan.recipe.rate, int(part == "backward")
-    roof = training.machine.roofline
-    letters, (own, other), (number, count) = _letters(roof, numbers), both, passes
-    for line, word in zip(own.walk(training.step), other.walk(step(training.step)), strict=True):
-        if isinstance(line.op, Collective) or (part == "recompute" and not recompute.runs_again(line.op, mode)):
-            continue
-        kernel = training.kernels.of(line.op)
-        value = operator_time.seconds(line, kernel, rate, roof)[place]
-        if value:
-            formula = operator_time.seconds(word, kernel, rate, letters)[place]
-            yield Step(line.path, times(count, letter("m") * formula), number * value, "s", source="roofline")
+def _passes(part: str, timed: tuple[Timed, ...], mode: str) -> Iterator[tuple[str, Any, float]]:
+    """The operators that a part of the step is seconds of."""
+    if part in OPERATORS:
+        place = int(part == "backward")
+        for one in timed:
+            if one.seconds[place] and (part != "recompute" or recompute.runs_again(one.op, mode)):
+                yield one.path, one.formulas[place], one.seconds[place]
 
 
 def _letters(roof: Roofline, numbers: dict[str, Any]) -> Roofline:

@@ -55,6 +55,9 @@ ONE_PRODUCT: Mapping[str, tuple[str, ...]] = {
     "glm4": ("mlp.gate", "mlp.up"),
     "siglip": ("cross.k", "cross.v"),
 }
+# families' lines, and implementations, that read a view of the weight; those of `BIAS_APART` read its transpose
+VIEWS: Mapping[str, tuple[str, ...]] = {"siglip": ("cross.q", "cross.k", "cross.v")}
+VIEWED = (("conv", "padded"), ("conv", "padded-of-joined"))
 NARROW_INPUTS: Mapping[str, tuple[str, ...]] = {"siglip": ("pooled",)}  # what a block is given that another one made narrow
 
 
@@ -76,7 +79,8 @@ def _cast(block: Block, table: Mapping[str, Implementation], family: str, *, ent
         given = entered and name not in NARROW_INPUTS.get(family, ()) if isinstance(op, Input) else bool(reads)
         made = op.makes != "index" and (_adds_bias(op, family) if narrows else _makes_wide(op, family, implementation, given))
         wide |= {name} if made else set()
-        cast = Cast(reads, made, name in ONE_PRODUCT.get(family, ()), narrows)
+        cached = narrows and isinstance(op, WITH_WEIGHTS) and op.trainable and not _viewed(op, name, family, key)
+        cast = Cast(reads, made, name in ONE_PRODUCT.get(family, ()), narrows, cached=cached)
         lines[name] = replace(op, cast=cast, upcast=True) if isinstance(op, AttentionCore) else replace(op, cast=cast)
     return block.rewired(lines)
 
@@ -91,6 +95,12 @@ def _inside(op: Nested, table: Mapping[str, Implementation], family: str, entere
 
 def _batched(cast: Cast, matrices: Dim) -> Cast:
     return cast._replace(matrices=matrices, together=bool(cast.reads))
+
+
+def _viewed(op: Op, name: str, family: str, key: tuple[str, str]) -> bool:
+    """Whether a product reads a view of its weight, of which autocast caches no copy."""
+    transposed = family in BIAS_APART and not isinstance(op, Head)
+    return transposed or name in VIEWS.get(family, ()) or key in VIEWED
 
 
 def _adds_bias(op: Op, family: str) -> bool:

@@ -29,6 +29,7 @@ from bursar.ops.shared import SharedLinear
 from bursar.step import Step
 from bursar.tree import Cast, Extra, Op
 
+WEIGHT_CAST = "weight_cast"
 _NONE = ""  # no tensor of its own
 # cores whose softmax is one of the working dtype, which autocast makes FP32
 _ONE_SOFTMAX = (("attention", "eager-sinks"), ("attention", "eager-narrow"), ("pooled_attention", "module"))
@@ -131,7 +132,7 @@ def _weight(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, step: Ste
             "weight_cast", "activation", 0
         )  # the layer that counts the weight has the copy; frozen ones are cast each time
     elements = op.d_in * op.d_out if isinstance(op, Linear) else product(op.shapes()["weight"])
-    return Extra("weight_cast", "activation", cast.matrices * elements * at_most(step.sequences, 1))
+    return Extra(WEIGHT_CAST, "activation", cast.matrices * elements * at_most(step.sequences, 1))
 
 
 def _of_a_scan(op: SelectiveScan, cast: Cast, item: str | Extra, step: Step) -> str | Extra:

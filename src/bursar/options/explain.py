@@ -8,7 +8,7 @@ STYLES = ("text", "markdown", "latex")
 
 ROWS: tuple[Option, ...] = (
     Option("layer", rank, None, (), "one layer alone, by its number", "只解释一层（层号）"),
-    Option("depth", rank, None, (), "levels of nested steps; default: all", "步骤嵌套的层数，默认全部"),
+    Option("depth", rank, None, (), "levels that are shown; default: all", "显示的嵌套层数，默认全部"),
     Option("against", str, None, (), 'the options of another plan: "--tp 4 --zero 1"', '另一方案的选项："--tp 4 --zero 1"'),
     Option(
         "convention",

@@ -7,7 +7,7 @@ import math
 from typing import Any, TypeAlias
 
 from bursar.options.init import real
-from bursar.options.option import Option, degree, positive, probability
+from bursar.options.option import Option, degree, positive, probability, rank
 from bursar.options.theory_formats import magnitude, names, sides
 
 Tensor: TypeAlias = float | list[Any]  # a number, or lists of them, as deep as the tensor has axes
@@ -87,5 +87,9 @@ ROWS: tuple[Option, ...] = (
         "problem", str, "rosenbrock", (), "rosenbrock, quadratic, diagonal or matrix", "rosenbrock、quadratic、diagonal 或 matrix"
     ),
     Option("optimizers", names, None, (), "optimizers with commas between them, or all", "优化器，以逗号分隔；all 表示全部"),
+    Option("updates", degree, 1000, (), "updates of the whole run", "整个训练的更新次数"),
+    Option("warmup", rank, 0, (), "updates of the warm-up, from 0 to the peak", "预热的更新次数，从 0 升至峰值"),
+    Option("decay_updates", rank, None, (), "updates of WSD's decay; default: a tenth", "WSD 末段衰减的更新次数，默认十分之一"),
+    Option("floor", probability, 0.0, (), "share of the peak that the rate falls to", "学习率下降到峰值的比例"),
     Option("noise", magnitude, None, (), "standard deviation of noise on the gradients", "梯度噪声的标准差"),
 )  # fmt: skip

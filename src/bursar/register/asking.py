@@ -25,14 +25,15 @@ MODEL, WORD, EXAMPLE, OF_MODEL = "model", "word", "example", "word, then model"
 # verbs that read no file and write none, by what their arguments are; a search takes too long for a claim
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
-    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "audit": WORD, "devices": WORD, "optimizers": WORD,
+    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "audit": WORD, "devices": WORD,
+    "optimizers": WORD,
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
     )},
     "scaling laws": WORD, "scaling loss": MODEL, "scaling optimal": WORD, "scaling hyper": MODEL, "scaling power": WORD,
     **{f"init {verb}": WORD for verb in (*schemes.NAMES, "truncated", "gain", "mup", "attention", "propagate")},
-    "formats": WORD, "format": WORD, **{f"numerics {verb}": WORD for verb in ("sum", "loss-scaling", "matmul", "line")},
-    **{f"optimizer {verb}": WORD for verb in ("step", "accumulate", "lineage")},
+    "formats": WORD, "format": WORD, **{f"numerics {verb}": WORD for verb in ("sum", "loss-scaling", "matmul", "train", "line")},
+    **{f"optimizer {verb}": WORD for verb in ("step", "accumulate", "schedule", "lineage")},
 }  # fmt: skip
 # how options are read that are numbers, sizes or matrices
 READS = (

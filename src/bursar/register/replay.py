@@ -89,9 +89,10 @@ def _replayed(number: Number, ask: Ask) -> Replayed:
 
 
 def counts(rows: Sequence[Replayed]) -> Mapping[str, Mapping[str, int]]:
-    """How many of each verdict, by group (`N3`)."""
+    """How many of each verdict, by group (`N3`); claims without one are together."""
     groups: dict[str, dict[str, int]] = {}
     for row in rows:
-        own = groups.setdefault(row.number.id.partition(".")[0], dict.fromkeys(VERDICTS, 0))
+        group, dot, _ = row.number.id.partition(".")
+        own = groups.setdefault(group if dot else "claims", dict.fromkeys(VERDICTS, 0))
         own[row.verdict] += 1
     return groups

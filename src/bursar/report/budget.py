@@ -102,13 +102,9 @@ def _audit(payload: Payload, lang: str, console: Console) -> None:
     table = _table("", "", say("states_per_param", lang), "B", say("audit_difference", lang))
     for row in payload["readings"]:
         terms = " + ".join(f"{value:g} {say(f'audit_term_{name}', lang)}" for name, value in row["terms"].items())
-        rule = say(f"audit_{row['rule']}", lang)
-        table.add_row(
-            Text(f"{rule}: {terms}", "bold" if row["near"] else ""),
-            f"{row['per_param']:g}",
-            both(row["bytes"]),
-            f"{100 * row['difference']:+.1f} %",
-        )
+        rule = say("audit_rule", lang, rule=say(f"audit_{row['rule']}", lang), terms=terms)
+        figures = f"{row['per_param']:g}", both(row["bytes"]), f"{100 * row['difference']:+.1f} %"
+        table.add_row(Text(rule, "bold" if row["near"] else ""), *figures)
     console.print(table)
 
 

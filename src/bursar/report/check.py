@@ -45,7 +45,7 @@ def _numbers(rows: list[Payload], lang: str) -> Table:
     for row in rows:
         claimed = " ".join([row["claimed"], row["unit"]]).rstrip()
         verdict = Text(say(row["verdict"], lang), STYLES[row["verdict"]])
-        table.add_row(row["id"], verdict, Text(claimed), Text(row["what"] + _more(row, lang)))
+        table.add_row(Text(row["id"]), verdict, Text(claimed), Text(row["what"] + _more(row, lang)))
     return table
 
 
@@ -87,8 +87,9 @@ def _counts(payload: Payload, numbers: int, statements: int, lang: str, console:
         table = _plain(lang, ("check_group", *verdicts, ""))
         for name, group in payload["groups"].items():
             title = say(f"check_{name}", lang) if f"check_{name}" in WORDS else ""
-            table.add_row(name, *[str(group[verdict]) for verdict in verdicts], title)
-        console.print(table)
+            table.add_row(Text(name), *[str(group[verdict]) for verdict in verdicts], title)
+        if len(payload["groups"]) > 1:
+            console.print(table)
         sums = {verdict.replace(" ", "_"): sum(group[verdict] for group in payload["groups"].values()) for verdict in verdicts}
         console.print(say("check_sum", lang, total=numbers, **sums), style="bold")
     if statements:

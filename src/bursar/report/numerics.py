@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bursar.report.formats import number
 from bursar.report.plot import BLUE, GREY, PALETTE, Dots, Line, Mark, Note, Panel
+from bursar.report.sparks import spark
 from bursar.report.tables import _table, screen
 from bursar.report.units import percent
 from bursar.report.words import say
@@ -82,6 +83,18 @@ def _matmul(payload: Payload, lang: str, console: Console) -> None:
     console.print(table)
 
 
+def _train(payload: Payload, lang: str, console: Console) -> None:
+    facts = {"steps": payload["steps"], "lr": number(payload["lr"]), "seed": payload["seed"]}
+    console.print(say("train_title", lang, **facts), style="bold", markup=False)
+    table = _table("", *[say(key, lang) for key in ("weights_kept", "train_loss", "lost_updates", "loss_curve")])
+    losses = [loss for row in payload["rows"] for _, loss in row["curve"]]
+    for row in payload["rows"]:
+        curve = spark([loss for _, loss in row["curve"]], log=True, beside=losses)
+        table.add_row(say(f"train_{row['name']}", lang), number(row["final"], 4), percent(row["lost"]), curve)
+    console.print(table)
+    console.print(say("train_lesson", lang), style="dim")
+
+
 def _line(payload: Payload, lang: str, console: Console) -> None:
     low, high = payload["within"]
     console.print(say("line_title", lang, name=payload["name"], low=number(low), high=number(high)), style="bold", markup=False)
@@ -106,7 +119,7 @@ def ruler(values: list[float], low: float, high: float) -> str:
 
 
 PRINT: Mapping[str, Callable[[Payload, str, Console], None]] = {
-    "sum": _sum, "loss-scaling": _loss_scaling, "matmul": _matmul, "line": _line
+    "sum": _sum, "loss-scaling": _loss_scaling, "matmul": _matmul, "train": _train, "line": _line
 }  # fmt: skip
 
 
@@ -160,4 +173,13 @@ def _product_picture(payload: Payload, lang: str) -> list[Panel]:
     return [Panel(title, marks, say("bits_with_scale", lang), say("rounding_error", lang), y_log=True)]
 
 
-DRAW = {"loss-scaling": _scale_picture, "line": _line_picture, "matmul": _product_picture}
+def _train_picture(payload: Payload, lang: str) -> list[Panel]:
+    """Loss over steps, a line for each way of keeping the weights."""
+    marks: list[Mark] = [
+        Line([t for t, _ in row["curve"]], [loss for _, loss in row["curve"]], say(f"train_{row['name']}", lang), colour)
+        for row, colour in zip(payload["rows"], PALETTE, strict=False)
+    ]
+    return [Panel(say("train_loss", lang), marks, say("scaler_step", lang), say("train_loss", lang), y_log=True)]
+
+
+DRAW = {"train": _train_picture, "loss-scaling": _scale_picture, "line": _line_picture, "matmul": _product_picture}

@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from bursar.report.plot import GREY, PALETTE, SKY, Arrow, Box, Line, Mark, Panel
+from bursar.report.sparks import spark
 from bursar.report.tables import _table, screen
 from bursar.report.words import say
 
@@ -70,12 +71,32 @@ def _race(payload: Payload, lang: str, console: Console) -> None:
     facts = {key: numbers(payload[key]) for key in ("noise", "seed", "steps")}
     title = say("race_title", lang, problem=payload["problem"], start=numbers(payload["start_loss"]), **facts)
     console.print(title, style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to")])
+    table = _table("", *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to", "loss_curve")])
+    losses = [loss for row in payload["runs"] for _, loss in row["curve"]]
     for row in payload["runs"]:
         final = row["final"] if isinstance(row["final"], str) else f"{row['final']:.3e}"
-        table.add_row(row["name"], f"{row['lr']:.3g}", final, str(row["steps_to_thousandth"] or "–"))
+        table.add_row(
+            row["name"],
+            f"{row['lr']:.3g}",
+            final,
+            str(row["steps_to_thousandth"] or "–"),
+            spark([loss for _, loss in row["curve"]], log=True, beside=losses),
+        )
     console.print(table)
     console.print(say("race_grid", lang, grid=", ".join(f"{lr:.3g}" for lr in payload["learning_rates"])), style="dim")
+
+
+def _schedule(payload: Payload, lang: str, console: Console) -> None:
+    console.print(say("schedule_title", lang, name=payload["name"], formula=payload["formula"]), style="bold", markup=False)
+    facts = {key: numbers(payload[key]) for key in ("updates", "warmup", "decay", "lr", "floor")}
+    console.print(say("schedule_facts", lang, **facts), markup=False)
+    console.print(spark([lr for _, lr in payload["curve"]], beside=[0]))
+    table = _table("", say("optimizer_step", lang), say("learning_rate_axis", lang))
+    last = len(payload["curve"]) - 1
+    for t, lr in [payload["curve"][index] for index in sorted({round(last * part / 12) for part in range(13)})]:
+        table.add_row(f"{t:,}", numbers(lr))
+    console.print(table)
+    console.print(say("format_source", lang, title=payload["source"]), style="dim", markup=False)
 
 
 def _lineage(payload: Payload, lang: str, console: Console) -> None:
@@ -90,7 +111,7 @@ def _lineage(payload: Payload, lang: str, console: Console) -> None:
 
 
 PRINT: Mapping[str, Callable[[Payload, str, Console], None]] = {
-    "step": _step, "accumulate": _accumulate, "race": _race, "lineage": _lineage
+    "step": _step, "accumulate": _accumulate, "race": _race, "schedule": _schedule, "lineage": _lineage
 }  # fmt: skip
 
 
@@ -110,6 +131,12 @@ def _step_picture(payload: Payload, lang: str) -> list[Panel]:
     steps = payload["steps"]
     line = Line([row["t"] for row in steps], [row["over_lr"] for row in steps], payload["name"], PALETTE[0])
     return [Panel(f"{payload['name']}: {payload['update']}", [line], say("optimizer_step", lang), say("over_lr", lang))]
+
+
+def _schedule_picture(payload: Payload, lang: str) -> list[Panel]:
+    """The rate over the updates."""
+    line = Line([t for t, _ in payload["curve"]], [lr for _, lr in payload["curve"]], payload["name"], PALETTE[0])
+    return [Panel(f"{payload['name']}: {payload['formula']}", [line], say("optimizer_step", lang), say("learning_rate_axis", lang))]
 
 
 def _lineage_picture(payload: Payload, lang: str) -> list[Panel]:
@@ -146,4 +173,4 @@ def _heights(rows: list[Payload]) -> dict[str, float]:
     return heights
 
 
-DRAW = {"race": _race_picture, "step": _step_picture, "lineage": _lineage_picture}
+DRAW = {"schedule": _schedule_picture, "race": _race_picture, "step": _step_picture, "lineage": _lineage_picture}

@@ -26,7 +26,7 @@ def of_precision(architecture: Architecture, plan: Plan, job: Job) -> Iterator[D
 
 
 def of_autocast(architecture: Architecture, plan: Plan) -> Iterator[Demand]:
-    """What torch.autocast keeps is traced for whole modules of transformers that keep everything."""
+    """What torch.autocast keeps is traced for whole modules of transformers."""
     name = plan.precision
     traced = ", ".join(TRACED)
     yield Demand(plan.kernels in TRACED, lambda plan: f"precision={name} with kernels={plan.kernels}", lambda plan: traced)
@@ -35,9 +35,7 @@ def of_autocast(architecture: Architecture, plan: Plan) -> Iterator[Demand]:
         lambda plan: f"precision={name} with tp={plan.tensor}, cp={plan.context}: autocast is traced for whole operators",
         lambda plan: "tp=1 and cp=1",
     )
-    options = {
-        "recompute": plan.recompute != "none", "weights": plan.weights is not None, "schedule": schedule(plan.schedule).splits,
-    }  # fmt: skip
+    options = {"weights": plan.weights is not None, "schedule": schedule(plan.schedule).splits}
     for option in [option for option, given in options.items() if given]:
         yield Demand(
             False,

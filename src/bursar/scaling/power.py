@@ -24,11 +24,11 @@ class Line(NamedTuple):
 
 def through(points: Sequence[tuple[float, float]]) -> Line:
     """The line through at least two points of positive numbers. Raises PlanError where all are at one x, or the line is level."""
+    if len({x for x, _ in points}) < 2:
+        raise PlanError("a power law needs points at two different x", field="points", value=len(points), valid="X:Y X:Y …")
     logs = [(math.log(x), math.log(y)) for x, y in points]
     mean_x, mean_y = (sum(column) / len(logs) for column in zip(*logs, strict=True))
     spread = sum((x - mean_x) ** 2 for x, _ in logs)
-    if len(points) < 2 or spread == 0:
-        raise PlanError("a power law needs points at two different x", field="points", value=len(points), valid="X:Y X:Y …")
     slope = sum((x - mean_x) * (y - mean_y) for x, y in logs) / spread
     if slope == 0:
         raise PlanError("points at one height are no power law", field="points", valid="different y")

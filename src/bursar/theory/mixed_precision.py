@@ -1,8 +1,9 @@
 """Training in narrow formats: a regression whose updates are small beside its weights, in every way of keeping the weights.
 
-Gradients are those of the weights as the format has them, themselves rounded to the format; the update is added to a master copy in
-FP32, or to the narrow weights, rounded to nearest, stochastically, or with Kahan's compensation. A loss that is multiplied by a tiny
-number (and a learning rate divided by it) is the same problem with tiny gradients: in FP16 they vanish unless the loss is scaled.
+Gradients are those of the weights as the format has them, themselves rounded to the format; the update is added to a master copy
+in FP32, or to the narrow weights, rounded to nearest, stochastically, or with Kahan's compensation. A loss that is multiplied by a
+tiny number (and a learning rate divided by it) is the same problem with tiny gradients: in FP16 they vanish unless the loss is
+scaled.
 """
 
 from __future__ import annotations

@@ -66,18 +66,17 @@ def _inverse_root(t: int, length: Length) -> float:
 
 
 def _wsd(t: int, length: Length) -> float:
-    stable = length.updates - length.decay
-    return 1.0 if t < stable else 1 - (t - stable) / max(1, length.decay)
+    return min(1.0, (length.updates - t) / length.decay) if length.decay else 1.0
 
 
 SCHEDULES: Mapping[str, Schedule] = MappingProxyType({
     found.name: found
     for found in (
         Schedule("constant", _constant, "1", "definition"),
-        Schedule("linear", _linear, "1 − p, p = (t − w)/(T − w)", "bert"),
+        Schedule("linear", _linear, "(T − t)/(T − w)", "bert-schedule"),
         Schedule("cosine", _cosine, "(1 + cos πp)/2, p = (t − w)/(T − w)", "sgdr"),
-        Schedule("inverse-sqrt", _inverse_root, "√(w/t)", "attention-is-all-you-need"),
-        Schedule("wsd", _wsd, "1 until T − d, then 1 − (t − T + d)/d", "minicpm"),
+        Schedule("inverse-sqrt", _inverse_root, "√(w/t)", "transformer"),
+        Schedule("wsd", _wsd, "min(1, (T − t)/d)", "minicpm"),
     )
 })  # fmt: skip
 

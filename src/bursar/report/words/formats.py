@@ -74,6 +74,26 @@ WORDS: Mapping[str, Words] = {
     ),
     "scaler_step": Words("step", "步"),
     "event": Words("event", "事件"),
+    "train_title": Words(
+        "A regression, {steps} steps of gradient descent, lr {lr} (seed {seed})",
+        "线性回归，梯度下降 {steps} 步，学习率 {lr}（种子 {seed}）",
+    ),
+    "weights_kept": Words("weights", "权重"),
+    "train_loss": Words("loss over that at the start", "损失 / 初始损失"),
+    "lost_updates": Words("updates that changed nothing", "未改变权重的更新"),
+    "train_fp32": Words("FP32", "FP32"),
+    "train_bf16": Words("BF16", "BF16"),
+    "train_bf16-master": Words("BF16, FP32 master copy", "BF16，FP32 主副本"),
+    "train_bf16-stochastic": Words("BF16, stochastic rounding", "BF16，随机舍入"),
+    "train_bf16-kahan": Words("BF16, Kahan's compensation", "BF16，Kahan 补偿"),
+    "train_fp16-tiny": Words("FP16, FP32 master, tiny gradients", "FP16，FP32 主副本，梯度极小"),
+    "train_fp16-tiny-scaled": Words("the same, loss scaled", "同上，使用损失缩放"),
+    "train_lesson": Words(
+        "An update below half the spacing at its weight is lost in 16 bits: keep a master copy, round stochastically, or carry the "
+        "rest along. Gradients below half of FP16's least number become zero: scale the loss.",
+        "更新量小于权重处间距的一半时，16 位权重会丢失它：应保留主副本、随机舍入，或补偿余数。"
+        "梯度小于 FP16 最小数的一半时会变为零：应缩放损失。",
+    ),
     "product_title": Words(
         "Relative error of a product, {size} × {size}, standard normal (seed {seed})",
         "矩阵乘法的相对误差，{size} × {size}，标准正态（种子 {seed}）",

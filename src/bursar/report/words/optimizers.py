@@ -41,9 +41,16 @@ WORDS: Mapping[str, Words] = {
     "best_lr": Words("best lr", "最佳学习率"),
     "final_loss": Words("final loss", "最终损失"),
     "steps_to": Words("steps to a thousandth", "降至千分之一的步数"),
+    "loss_curve": Words("loss by step (log)", "损失曲线（对数）"),
     "race_grid": Words(
         "Learning rates tried: {grid}. Other settings are each rule's defaults, without weight decay.",
         "尝试的学习率：{grid}。其余超参数取各规则的默认值，不用权重衰减。",
     ),
+    "schedule_title": Words("{name}: {formula}", "{name}：{formula}"),
+    "schedule_facts": Words(
+        "{updates} updates, warm-up {warmup}, decay {decay}, peak {lr}, floor {floor} of it",
+        "更新 {updates} 次，预热 {warmup} 次，末段衰减 {decay} 次，峰值 {lr}，下限为其 {floor} 倍",
+    ),
+    "learning_rate_axis": Words("learning rate", "学习率"),
     "lineage_title": Words("Where optimizers come from", "优化器的谱系"),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from bursar.errors import PlanError, shown
 
 LENGTH = 1000  # characters of a call
+IN = re.compile(r"\bin\b(?=\s*[,)*/+-])")  # a size that notes call `in`, which is no name in Python
 VALID = "a call of torch.nn.init, of a tensor's normal_ or uniform_, torch.randn and its kin, or numpy's and jax's"
 Value = float | str | None
 
@@ -101,7 +103,7 @@ def read(text: str, shape: tuple[int, ...] | None = None) -> Draw:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of literals that are no good style
-            tree = ast.parse(text.strip())
+            tree = ast.parse(IN.sub("in_", text.strip()))
         if len(tree.body) != 1:
             raise _unread(text)
         return _Reader(text, shape).statement(tree.body[0])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from bursar.errors import PlanError
 from bursar.theory.initialization.calls import Draw
 from bursar.theory.initialization.fans import Fans, torch_fans
 from bursar.theory.initialization.gains import exact_gain_squared, gain_squared
@@ -47,12 +48,18 @@ class Case(NamedTuple):
 
 
 def distribution(case: Case) -> Distribution | None:
-    """Mean and variance of the weights; None where they are not drawn, or the factor on them is not known."""
+    """Mean and variance of the weights; None where they are not drawn, or the factor on them is not known. PlanError where they
+    have no spread, or one that no float holds."""
     draw = case.draw
     if draw.scale is None or draw.kind not in DRAWN:
         return None
     of = DRAWN[draw.kind](case)
-    return None if of is None else Distribution(draw.scale * of.mean, draw.scale**2 * of.variance)
+    if of is None:
+        return None
+    found = Distribution(draw.scale * of.mean, draw.scale**2 * of.variance)
+    if not (0 < found.variance < math.inf and math.isfinite(found.mean)):
+        raise PlanError(f"the weights would have variance {found.variance:g}", field="call", valid="above zero, and finite")
+    return found
 
 
 def as_torch_counts(case: Case) -> Fans | None:
@@ -89,6 +96,8 @@ def _orthogonal(case: Case) -> Distribution | None:
 
 def _uniform(case: Case) -> Distribution:
     a, b = case.draw.number("a"), case.draw.number("b")
+    if a >= b:
+        raise PlanError(f"nothing lies between {a:g} and {b:g}", field="call", value=b, valid="a < b")
     return Distribution((a + b) / 2, (b - a) ** 2 / 12)
 
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from bursar.errors import PlanError
 from bursar.theory.initialization.activations import activation
 from bursar.theory.initialization.calls import read
-from bursar.theory.initialization.checks import CHECKS, EXPLAIN_SCALE, SYMPTOMS, Numbers
+from bursar.theory.initialization.checks import CHECKS, EXPLAIN_SCALE, SYMPTOMS
 from bursar.theory.initialization.drawn import Case, distribution
 from bursar.theory.initialization.fans import Fans, fans
+from bursar.theory.initialization.right import Numbers
 
 
 class Finding(NamedTuple):
@@ -44,8 +45,13 @@ def lint(
     at = fans(size, layout, groups) if size is not None and len(size) > 1 else known or Fans(size[-1] if size else 1, 1)
     activation(nonlinearity, slope)
     case = Case(draw, size, layout, groups, at, nonlinearity, slope, depth, branch, None)
-    case = case._replace(drawn=distribution(case))
-    return case, tuple(_findings(case))
+    try:
+        case = case._replace(drawn=distribution(case))
+        return case, tuple(_findings(case))
+    except ArithmeticError:
+        raise PlanError(
+            "a number of the call is too large or too small", field="call", valid="weights that a float holds"
+        ) from None
 
 
 def _findings(case: Case) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bursar.errors import PlanError
+from bursar.errors import PlanError, shown
 
 if TYPE_CHECKING:
     from bursar.theory.initialization.activations import Activation
@@ -54,7 +54,7 @@ def network(
 ) -> Network:
     """A network, refused where a residual stream changes its width."""
     if residual != "none" and len(set(sizes)) > 1:
-        raise PlanError(f"a residual stream has one width, not {sizes}", field="sizes", value=sizes, valid="one width")
+        raise PlanError(f"a residual stream has one width, not {shown(sizes)}", field="sizes", value=sizes, valid="one width")
     return Network(sizes, variances, activation, residual, out_variances)
 
 

@@ -1,0 +1,71 @@
+"""What is wrong in an initialization call, and where the rules come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bursar.cli.init import known_fans, source_of
+
+Options = dict[str, Any]
+Payload = dict[str, Any]
+
+
+def lint(options: Options) -> Payload:
+    """What is wrong in an initialization call, with the numbers, the reason and the call that is right."""
+    from bursar.report.words import say
+    from bursar.theory.initialization import lint as of
+
+    case, findings = of.lint(
+        options["call"], shape=options["shape"], layout=options["weight_layout"], groups=options["groups"],
+        known=None if options["shape"] else known_fans(options), nonlinearity=options["nonlinearity"] or "linear",
+        slope=options["slope"], depth=options["layers"], branch=options["branch"],
+    )  # fmt: skip
+    drawn = case.drawn
+    return {
+        "call": options["call"],
+        "shape": list(case.shape) if case.shape else None,
+        "weight_layout": case.layout,
+        "fan_in": case.found.fan_in,
+        "fan_out": case.found.fan_out,
+        "nonlinearity": case.nonlinearity,
+        "mean": drawn.mean if drawn else None,
+        "variance": drawn.variance if drawn else None,
+        "std": case.std if drawn else None,
+        "output_variance": case.found.fan_in * drawn.variance if drawn else None,
+        "wanted_variance": case.wanted,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "what": say(f"lint_{finding.kind}", options["lang"], **finding.numbers),
+                "why": say(f"lint_{finding.kind}_why", options["lang"], **finding.numbers),
+                "numbers": dict(finding.numbers),
+                "right": finding.right,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def derive(options: Options) -> Payload:
+    """Where the rules come from, step by step: xavier, he, truncated, residual, attention."""
+    from bursar.report.words import say
+    from bursar.theory.initialization import derivations as of
+
+    names = [options["name"]] if options["name"] else list(of.DERIVATIONS)
+    return {
+        "derivations": [
+            {
+                "name": name,
+                "steps": [
+                    {
+                        "formula": step.formula,
+                        "latex": step.latex,
+                        "text": say(f"init_derive_{step.key}", options["lang"]),
+                        "source": source_of(step.source)["title"],
+                    }
+                    for step in of.steps(name)
+                ],
+            }
+            for name in names
+        ]
+    }

@@ -1,0 +1,70 @@
+"""The machine at hand: which device of the catalog it is, and what a record says of it."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from bursar import __version__
+from bursar.devices import Device, device
+from bursar.errors import BursarError
+from bursar.facts import data, read_sources, read_toml
+
+
+@lru_cache(maxsize=1)
+def names() -> dict[str, str]:
+    """What PyTorch calls the devices of the catalog (`data/device_names.toml`)."""
+    raw = read_toml(data("device_names.toml"), "device_names.toml")
+    known = read_sources(raw["sources"], "device_names.toml")
+    return {name: row["device"] for name, row in raw["names"].items() if row["source"] in known}
+
+
+def detected(name: str) -> Device:
+    """The device that torch.cuda.get_device_name calls so. Raises BursarError where it is none of the catalog."""
+    if name not in names():
+        raise BursarError(
+            f"no device of the catalog is called {name!r} by PyTorch", field="device", value=name, valid="device=NAME of `bursar devices`"
+        )
+    return device(names()[name])
+
+
+def here(accelerator: torch.device) -> Device | None:
+    """The catalog's device for a tensor's device; None for a CPU, which has no peak there."""
+    return detected(torch.cuda.get_device_name(accelerator)) if accelerator.type == "cuda" else None
+
+
+def described(accelerator: torch.device) -> dict[str, Any]:
+    """Machine, driver and versions."""
+    cuda = accelerator.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(accelerator) if cuda else _processor(),
+        "driver": _driver() if cuda else None,
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bursar": __version__,
+    }
+
+
+def _processor() -> str:
+    """The CPU's name as the kernel says it, else its architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            found = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        found = []
+    return found[0] if found else platform.machine()
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's kernel module, where one is loaded."""
+    try:
+        with open("/sys/module/nvidia/version", encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return None
