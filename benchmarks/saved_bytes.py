@@ -19,6 +19,13 @@ byte, what `torch.autograd.graph.saved_tensors_hooks` sees of the whole model wi
 (`tests/oracle/test_saved_bytes*.py`): every small config of every family below, both profiles, FP32 and BF16, several
 lengths and batches. The trace runs on a CPU; where a CPU kernel keeps something else than CUDA's, the profile follows CUDA,
 and the difference is a row here that the tests compute from the arguments of each call.
+
+Under `torch.autocast` (`--precision bf16-autocast`, `fp16-autocast`: FP32 weights) the same holds for every family below
+(`tests/oracle/test_autocast*.py`), under recomputation of every kind and, for the families that are traced with frozen
+weights, beside PEFT's adapters. The CPU's dispatch is given CUDA's lists of operators for the trace. Products keep narrow
+copies of the FP32 tensors that they read, each its own, and one of their weight; a grouped product of experts is in no list of
+autocast's and runs in FP32. Copies of weights are cached until the context of the forward pass ends: under a checkpoint, which
+keeps none, they still count until the loss.
 """
 
 

@@ -49,6 +49,10 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
         },
     ),
     "plan": (["llama-3-70b", *SEARCH], {"best", "pareto", "searched", "feasible", "seconds"}),
+    "find": (
+        ["batch", "llama-3-8b", "--device", "h100", "--devices", "8", "--zero", "3", "--seq", "4k"], {"micro_batch", "tokens", "tried"}
+    ),
+    "advise": (["llama-3-8b", "--device", "h100", "--devices", "8"], {"limits", "remedies", "too_large", "to_fit", "fits"}),
     "run": (["--params", "70B", "--tokens", "15T"], {"params", "tokens", "flops", "solved", "source"}),
     "roofline": (["--device", "h100-sxm"], {"ridge", "peak_flop_per_s", "bandwidth_b_per_s"}),
     "states": (["--params", "7B"], {"weights", "gradients", "master_weights", "optimizer_state", "total"}),

@@ -304,7 +304,7 @@ CLI = {
     "memory": ["memory", "llama-3-70b", "--device", "h100-sxm", "--devices", "64", "--tp", "8", "--pp", "4", "--zero", "1"],
     "time": ["time", "llama-3-8b", "--device", "h100-sxm", "--devices", "8", "--zero", "1"],
     "kv": ["kv", "gemma3-1b", "--seq", "32k"],
-    "scaling": ["scaling", "--derivation", "kaplan"],
+    "scaling": ["scaling"],
 }
 TEXTS = ("title", "reason", "assumptions", "meaning")  # what a language may change
 

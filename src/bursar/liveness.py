@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from bursar import recompute
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.kernels import Kernels
-from bursar.kernels.casts import WEIGHT_CAST
+from bursar.kernels.casts import WEIGHT_CAST, weight_cast
 from bursar.ops.collective import AllToAll, Copy, Gather, Reduce
 from bursar.ops.context import ContextCollective
 from bursar.ops.elementwise import Activation, Add, Bias, Dropout, Gated, RMSNorm, Rotary, Slice
@@ -176,7 +176,7 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
         if kernel.shows_logits:
             shown = shown + parts[storage[line.reads[0]]].bytes
         keeps = tuple([storage.get(name, name) for name in _kept(line, kernels, rate, parts, tables)])
-        lasting |= _lasting(line, storage)
+        lasting |= _lasting(line, storage, parts, rate)
         forward, backward = kernel.peak(op, at) if kernel.peak else ((), ())
         arriving = _arriving(op, at)
         for name, items in ((f"{path} forward", forward), (f"{path} backward", backward)):
@@ -204,14 +204,18 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
     return Sized(wiring, parts, tables, shown)
 
 
-def _lasting(line: Line, storage: Mapping[str, str]) -> set[str]:
+def _lasting(line: Line, storage: Mapping[str, str], parts: dict[str, Part], rate: Mapping[str, Dim]) -> set[str]:
     """What is there until the forward pass of all blocks is over because of a line under autocast: the cached copy of its weight,
-    and the FP32 tensor that a model casts for its output layer and holds itself."""
-    cast = line.op.cast
+    whether its backward pass needs that or not, and the FP32 tensor that a model casts for its output layer and holds itself."""
+    op, cast = line.op, line.op.cast
     if cast is None:
         return set()
-    held = {storage[line.reads[0]]} if isinstance(line.op, Head) and cast.reads else set()
-    return held | ({f"{line.path}.{WEIGHT_CAST}"} if cast.cached and line.op.passes else set())
+    held = {storage[line.reads[0]]} if isinstance(op, Head) and cast.reads else set()
+    if not cast.cached:
+        return held
+    name = f"{line.path}.{WEIGHT_CAST}"
+    parts.setdefault(name, Part("activations", weight_cast(op, line.step).elements, rate["activation"]))
+    return {*held, name}
 
 
 def _kept(line: Line, kernels: Kernels, rate: Mapping[str, Dim], parts: dict[str, Part], tables: dict[str, Dim]) -> tuple[str, ...]:

@@ -14,25 +14,19 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bursar import operator_time, recompute
-from bursar.devices import launch
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.formula import formula
 from bursar.kernels import Kernels
+from bursar.machine import DEDUPLICATED, Groups, Machine
 from bursar.memory import StageLoad
-from bursar.network import Group, Network
 from bursar.ops.attention import AttentionCore
 from bursar.ops.collective import AllToAll, Collective
 from bursar.ops.context import Ring
-from bursar.parallel import context, data, expert, overlap
+from bursar.parallel import data, overlap
 from bursar.parallel.pipeline import Stage
-from bursar.parallel.schedules import Passes
-from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
-from bursar.roofline import Roofline
 from bursar.step import Step
 from bursar.tree import Block, Line, Op
-
-DEDUPLICATED = expert.COMMS[1]
 
 
 class Pace(NamedTuple):
@@ -66,34 +60,6 @@ class Seconds(NamedTuple):
     @property
     def step(self) -> Dim:
         return sum(self)
-
-
-class Machine(NamedTuple):
-    """Where a plan runs: a device's roofline, the network, and the groups that the plan makes of it. Ranks are placed tensor
-    first, then context, then expert and data, then pipeline, so that the chattiest group has the shortest wires."""
-
-    roofline: Roofline
-    network: Network
-    groups: dict[str, Group]
-    price: dict[str, float]  # what overlap costs compute, by the group that communicates
-    launch: Dim = 0  # seconds of the host for an operator of a pass
-
-
-def machine(roof: Roofline, network: Network, plan: Plan) -> Machine:
-    """The machine of a plan."""
-    groups = {
-        "tensor": network.group(plan.tensor, 1),
-        "expert": (network.spread if plan.expert_comm == DEDUPLICATED else network.group)(plan.expert, plan.expert_tensor),
-        "data": network.group(plan.shards("data"), plan.tensor),
-        "expert_data": network.group(plan.shards("expert_data"), plan.expert_tensor * plan.expert),
-    }
-    if not context.whole(plan.context):
-        groups["context"] = network.circle(plan.context, plan.tensor)
-    if plan.shard_group is not None:
-        groups["data_replicas"] = network.group(plan.replicas, plan.tensor * plan.shards("data"))
-        inner = plan.expert_tensor * plan.expert * plan.shards("expert_data")
-        groups["expert_data_replicas"] = network.group(plan.replicas, inner)
-    return Machine(roof, network, groups, network.price, launch().si)
 
 
 def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str) -> Pace:
@@ -147,7 +113,7 @@ def launching(calls: Dim, each: Dim, busy: Dim) -> Dim:
 
 
 def accumulation(block: Block, plan: Plan, machine: Machine) -> Dim:
-    """Seconds of adding a block's gradients to buffers, where its backward pass makes them beside; fused products add by themselves."""
+    """Seconds of adding a block's gradients to buffers, where the backward pass makes them apart. Fused products add them."""
     if plan.grad_buffer != "accumulated":
         return 0
     width = plan.recipe.rate["weight"] + 2 * plan.recipe.rate["gradient"]
@@ -282,7 +248,7 @@ def _sends(zero: int, reshard: bool) -> tuple[tuple[str, bool, tuple[data.Traffi
     return tuple([(*key, sends) for key, sends in found.items()])
 
 
-def _between_replicas(load: StageLoad, plan: Plan, groups: dict[str, Group]) -> Dim:
+def _between_replicas(load: StageLoad, plan: Plan, groups: Groups) -> Dim:
     """Hybrid sharding (arXiv:2304.11277, section 3.2.2): the reduced shards of gradients are summed over the replicas."""
     width = plan.recipe.rate["gradient"]
     return sum(
@@ -313,36 +279,3 @@ def slowest(paces: list[Pace]) -> tuple[Pace, Dim]:
         best = Pace(*[choose(wins, new, old) for new, old in zip(other, best, strict=True)])
         longest = at_least(longest, seconds)
     return best, longest
-
-
-# ── what the pipeline waits for ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def weight_pass(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> Dim:
-    """Seconds of a block's weight gradients: of the backward pass of each product, their share of its FLOPs."""
-    total: Dim = 0
-    for line in block.walk(step):
-        if has_product(line.op):
-            inputs, weights = line.op.gradients(line.step)
-            _, back = operator_time.seconds(line, kernels.of(line.op), plan.recipe.rate, machine.roofline)
-            total = total + back * weights / (inputs + weights)
-    return total
-
-
-def parted(own: Pace, weight: Dim, mode: str) -> Passes:
-    """A rank's seconds as the passes of a schedule. Collectives are as long in each pass: recomputation is one more."""
-    talk = own.tensor_parallel + own.expert_parallel + own.context_parallel
-    forward = own.forward + talk / (3 if mode.startswith("full") else 2)
-    return Passes(forward, sum(own) - forward - weight, weight)
-
-
-def beside_the_slowest(ranks: list[Passes], counts: list[int], chunks: int) -> Passes:
-    """A micro-batch through one chunk, on the average of the ranks beside the slowest; `counts` says how many ranks are alike."""
-    slow = ranks[0]
-    for other in ranks[1:]:
-        wins = other.all > slow.all
-        slow = Passes(*[choose(wins, new, old) for new, old in zip(other, slow, strict=True)])
-    parts = zip(zip(*ranks, strict=True), slow, strict=True)
-    divisor = (sum(counts) - 1) * chunks
-    sums = [(sum([part * n for part, n in zip(of_ranks, counts, strict=True)]), most) for of_ranks, most in parts]
-    return Passes(*[(total - most) / divisor for total, most in sums])

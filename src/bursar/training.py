@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol
 
-from bursar import holdings, ledger, memory, moments, offloading, overheads, recompute, step_time
+from bursar import holdings, ledger, memory, moments, offloading, overheads, recompute, schedule_time, step_time
 from bursar.devices import Device, Rates, rates
 from bursar.dims import Dim, at_least, most, split
 from bursar.errors import PlanError
 from bursar.host import Host, host
 from bursar.kernels import Kernels
 from bursar.ledger import Ledger
+from bursar.machine import Machine, placed
 from bursar.memory import Load, Memory, StageLoad
 from bursar.moments import Moment
 from bursar.network import network
@@ -26,7 +27,7 @@ from bursar.plan import repeated_flops as marked_flops
 from bursar.roofline import roofline
 from bursar.rules import Job, check
 from bursar.step import Step
-from bursar.step_time import Machine, Pace, Seconds
+from bursar.step_time import Pace, Seconds
 from bursar.tree import Architecture, Block
 
 
@@ -223,7 +224,7 @@ class Training:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
         devices = self.plan.devices if isinstance(self.plan.devices, int) else None
         roof = roofline(self.device, self.plan.recipe, self.rates)
-        return step_time.machine(roof, network(self.device, devices, self.rates), self.plan)
+        return placed(roof, network(self.device, devices, self.rates), self.plan)
 
     @property
     def achieved(self) -> Rates:
@@ -269,7 +270,7 @@ class Training:
         if ranks == 1:
             return sum([sum(p) * n for p, n in zip(own, counts, strict=True)]) - longest, 0.0
         if kind.splits:
-            passes = step_time.beside_the_slowest(self._passes(own), counts, chunks)
+            passes = schedule_time.beside_the_slowest(self._passes(own), counts, chunks)
         else:
             around = sum([sum(p) * n for p, n in zip(own, counts, strict=True)]) - longest
             passes = Passes(around / ((ranks - 1) * chunks), 0, 0)
@@ -279,10 +280,10 @@ class Training:
     def _passes(self, own: list[Pace]) -> list[Passes]:
         """The passes of one rank of every stage, weight gradients apart."""
         weight = {
-            id(block): step_time.weight_pass(block, self.step, self.plan, self.kernels, self.machine) for block in self._modes
+            id(block): schedule_time.weight_pass(block, self.step, self.plan, self.kernels, self.machine) for block in self._modes
         }
         apart = [sum([weight[id(block)] * times for block, times in stage.blocks()]) for stage in self.stages]
-        return [step_time.parted(p, w, self.plan.recompute) for p, w in zip(own, apart, strict=True)]
+        return [schedule_time.parted(p, w, self.plan.recompute) for p, w in zip(own, apart, strict=True)]
 
     @property
     def _message(self) -> Dim:

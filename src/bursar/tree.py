@@ -309,7 +309,7 @@ class Block:
             return Kept(item.name if item.shared else f"{name}.{item.name}", item.kind, item.elements, item.shared)
         wire = self.storage[item.of]
         maker = self.lines[wire]
-        return Kept(f"{wire}.{item.name}", item.kind, maker.made(step), _is_source(maker))
+        return Kept(f"{wire}.{item.name}", item.kind, maker.made(step))  # of a shared tensor too every layer makes its own
 
     def replace(self, change: Callable[[str, Op], Op]) -> Block:
         """The same wiring with every operator changed by a function of its path, nested blocks first."""

@@ -99,11 +99,36 @@ def _to_the_host(kind: str) -> Change:
     return turn
 
 
+def _fewer(field: str) -> Change:
+    """Half the degree, on twice as many data-parallel ranks."""
+
+    def turn(plan: Plan) -> dict[str, Any]:
+        follows = {"expert_tensor": None} if field == "tensor" and plan.expert_tensor == plan.tensor else {}
+        return {**_halved(plan, field, field), "data": 2 * plan.data, **follows}
+
+    return turn
+
+
+def _woven(plan: Plan) -> dict[str, Any]:
+    """Twice the virtual stages, interleaved."""
+    if plan.pipeline == 1:
+        raise PlanError("vp needs pp")
+    if plan.schedule not in ("1f1b", "interleaved"):
+        raise PlanError(f"{plan.schedule} has its own virtual stages")
+    return {"schedule": "interleaved", "virtual": 2 * plan.virtual}
+
+
 KNOBS: tuple[Knob, ...] = (
+    Knob("recompute none", _sets(recompute="none")),
     Knob("recompute selective", _sets(recompute="selective")),
     Knob("recompute full", _sets(recompute="full")),
     Knob("micro-batch ÷ 2", lambda plan: _halved(plan, "micro_batch", "micro_batch")),
+    Knob("micro-batch × 2", lambda plan: {"micro_batch": 2 * plan.micro_batch}),
     Knob("ZeRO + 1", _next_stage),
+    Knob("tp ÷ 2", _fewer("tensor")),
+    Knob("cp ÷ 2", _fewer("context")),
+    Knob("pp ÷ 2", _fewer("pipeline")),
+    Knob("vp × 2", _woven),
     Knob("tp × 2", _twice("tensor")),
     Knob("sp", _sequence),
     Knob("cp × 2", _twice("context")),

@@ -150,7 +150,7 @@ def test_switches(name: str, switch: Values) -> None:
     compare({**SMALL[name], **switch}, "eager", 20, 2)
 
 
-@pytest.mark.parametrize(("seq", "batch"), [(64, 1), (130, 2)])
+@pytest.mark.parametrize(("seq", "batch"), [(64, 1), (128, 3), (130, 2)])
 def test_chunks_of_a_delta_rule(seq: int, batch: int) -> None:
     """One whole chunk, and three of them: the first state has no gradient, and nothing reads the last."""
     compare(SMALL["qwen3_next"], "eager", seq, batch)
@@ -224,7 +224,7 @@ def test_the_peak_of_a_step(shape: str, kernels: str, seq: int, batch: int, monk
     monkeypatch.setattr(reference, "build", lambda *given, **named: under_autocast(build(*given, **named), torch.bfloat16))
     truth = test_peak.measured(values, kernels, "fp32", seq, batch, 1, "sgd")
     named = "sdpa,attention=flash-cpu" if kernels == "sdpa" else kernels
-    monkeypatch.setattr("bursar.rules.TRACED", ("eager", named))
+    monkeypatch.setattr("bursar.rules.tensors.TRACED", ("eager", named))
     ours, _ = test_peak.predicted(values, named, "bf16-autocast", seq, batch, 1, "sgd")
     layers = int(values["num_hidden_layers"])
     scalars = [test_peak.SCALAR * n for n in ((0.5, 1) if kernels == "sdpa" else (layers + 0.5, layers + 1))]

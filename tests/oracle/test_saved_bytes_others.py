@@ -158,6 +158,13 @@ def test_loops_of_few_tokens(name: str, cuda: Counter[str]) -> None:
             check(SMALL[name], "sdpa", precision, seq, batch, cuda)
 
 
+@pytest.mark.parametrize(("seq", "batch"), [(64, 1), (64, 2), (128, 3)])
+def test_whole_chunks_of_a_delta_rule(seq: int, batch: int, cuda: Counter[str]) -> None:
+    """Where no token has to be filled up nothing is copied into order on the way."""
+    for precision in DTYPES:
+        check(SMALL["qwen3_next"], "eager", precision, seq, batch, cuda)
+
+
 def test_every_family_is_traced_with_a_config_of_its_own() -> None:
     assert set(FAMILIES) <= set(MODULES)
     assert {SMALL[name]["model_type"] for name in CONFIGS} == set(FAMILIES)

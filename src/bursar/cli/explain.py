@@ -85,7 +85,7 @@ def _explained(found: Explained, options: Options) -> Payload:
     used = {str(letter) for other in (found.root, *found.beside) for letter in _letters(other)}
     return {
         **step,
-        "letters": {name: _letter(name, found, lang) for name in sorted(used)},
+        "letters": {name: _letter(name, found, lang) for name in sorted(used) if name in found.numbers},
         "definitions": dict(found.defined),
         "beside": beside,
     }
@@ -100,7 +100,7 @@ def _letters(step: Step) -> set[Any]:
 def _letter(name: str, found: Explained, lang: str) -> Payload:
     from bursar.explain import notation
 
-    return {"value": found.numbers.get(name), "meaning": notation.meaning(name, lang)}
+    return {"value": found.numbers[name], "meaning": notation.meaning(name, lang)}
 
 
 def _step(step: Step, found: Explained, lang: str, depth: int | None) -> Payload:

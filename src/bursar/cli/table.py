@@ -202,6 +202,30 @@ INIT: Mapping[str, Verb] = {
 }  # fmt: skip
 
 
+INVERSE = "bursar.cli.inverse"
+SEARCHES = ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED])
+PLANNED = ("seq", "micro_batch", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING, *DEGREES, *CLUSTER)
+
+
+def _find(model: bool, options: tuple[str, ...], example: str) -> Verb:
+    return Verb(model, options, f"bursar {example}", answers=INVERSE, report="bursar.report.inverse")
+
+
+FIND: Mapping[str, Verb] = {
+    "cluster": _find(
+        True, (*SEARCHES, "device", "tokens", "days", "price", *READ), "find cluster llama-3-8b --device h100 --seq 8k --global-batch 512"
+    ),
+    "context": _find(
+        True, (*SEARCHES, *CLUSTER, *READ), "find context llama-3-8b --device h100 --devices 8 --seq 8k --global-batch 64"
+    ),
+    "batch": _find(True, (*PLANNED, *READ), "find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k"),
+    "model": _find(False, (*SEARCHES, *CLUSTER), "find model --device h100 --devices 8 --seq 4k --global-batch 64"),
+    "device": _find(
+        True, (*SEARCHES, "tokens", "days", "price", *READ),
+        "find device llama-3-8b --tokens 1T --days 30 --seq 8k --global-batch-tokens 4M",
+    ),
+}  # fmt: skip
+
 VERBS: Mapping[str, Verb] = {
     "params": Verb(True, (*TUNING, *READ, "checkpoint", "chart"), "bursar params deepseek-v3 --mtp", pictures=PICTURES),
     "flops": Verb(
@@ -228,6 +252,8 @@ VERBS: Mapping[str, Verb] = {
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
         answers="bursar.cli.search",
     ),
+    "find": Verb(False, (), "bursar find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k", answers=INVERSE, verbs=FIND),
+    "advise": _find(True, (*PLANNED, *READ), "advise llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --global-batch 512"),
     "run": _budget(
         "[model]",
         ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision",

@@ -5,17 +5,25 @@ from __future__ import annotations
 from bursar.explain.step import Explained, Step
 from bursar.scaling import derive
 
-DEFAULT = "frontier"
-
 
 def derivation(name: str | None) -> Explained:
-    """A derivation by name, its equations in order; the value of a step is its last number, where it has numbers."""
-    found = derive.steps(name or DEFAULT)
-    steps = tuple([_step(one) for one in found])
+    """A derivation by name, or all of them. The formula of each is its last equation; the value of an equation is the last of its
+    numbers, where it has any. Raises UnknownNameError."""
+    if name is not None:
+        return Explained(_derivation(name), {})
+    found = tuple(map(_derivation, derive.DERIVATIONS))
+    return Explained(_root("scaling", found), {})
+
+
+def _derivation(name: str) -> Step:
+    return _root(name, tuple(map(_step, derive.steps(name))))
+
+
+def _root(name: str, steps: tuple[Step, ...]) -> Step:
     last = steps[-1]
-    return Explained(Step(name or DEFAULT, last.formula, last.value, "1", "explain_scaling", source=last.source, steps=steps), {})
+    return Step(name, last.formula, last.value, "1", "explain_scaling", last.facts, last.source, steps=steps)
 
 
 def _step(one: derive.Step) -> Step:
     value = list(one.values.values())[-1] if one.values else None
-    return Step(one.key, one.equation, value, "1", f"derive_{one.key}", source=one.source, facts=dict(one.values))
+    return Step(one.key, one.equation, value, "1", f"derive_{one.key}", one.values, one.source)

@@ -64,6 +64,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
 # names of the same formats in NumPy, PyTorch and ml_dtypes, and in papers
 ALIASES: Mapping[str, str] = MappingProxyType({
     "float64": "fp64", "double": "fp64", "float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16",
+    "fp8": "fp8-e4m3", "fp6": "fp6-e2m3", "e4m3fn": "fp8-e4m3", "fp8-e4m3fn": "fp8-e4m3",
     "e4m3": "fp8-e4m3", "float8-e4m3fn": "fp8-e4m3", "e5m2": "fp8-e5m2", "float8-e5m2": "fp8-e5m2",
     "e4m3fnuz": "fp8-e4m3fnuz", "float8-e4m3fnuz": "fp8-e4m3fnuz", "e5m2fnuz": "fp8-e5m2fnuz", "float8-e5m2fnuz": "fp8-e5m2fnuz",
     "fp8-e4m3-fnuz": "fp8-e4m3fnuz", "fp8-e5m2-fnuz": "fp8-e5m2fnuz",

@@ -109,7 +109,7 @@ def _of_a_product(op: Op, cast: Cast, kernel: Implementation, items: Items, step
     others = [item for item in items if (item.name if isinstance(item, Extra) else item) not in copies]
     joined = isinstance(op, ShortConv) and op.read not in items  # which is among the others
     operand = (_operand(op, cast, kernel, step),) if op.trainable and not joined else ()
-    return (*operand, *((_weight(op, cast, step),) if op.passes else ()), *others)
+    return (*operand, *((weight_cast(op, step),) if op.passes else ()), *others)
 
 
 def _operand(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, kernel: Implementation, step: Step) -> str | Extra:
@@ -125,14 +125,13 @@ def _operand(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, kernel: 
     return Extra("input", "activation", op.tokens(step) * op.d_in)
 
 
-def _weight(op: Linear | Conv | ShortConv | BlockDiagonal, cast: Cast, step: Step) -> Extra:
-    """The copy of its weight; nothing where there is no sequence (no picture)."""
+def weight_cast(op: Op, step: Step) -> Extra:
+    """The copy of the weight of a product; nothing where there is no sequence (no picture)."""
+    assert isinstance(op, WITH_WEIGHTS) and op.cast is not None
     if isinstance(op, SharedLinear) and op.trainable:
-        return Extra(
-            "weight_cast", "activation", 0
-        )  # the layer that counts the weight has the copy; frozen ones are cast each time
+        return Extra(WEIGHT_CAST, "activation", 0)  # the layer that counts the weight has the copy; frozen ones are cast each time
     elements = op.d_in * op.d_out if isinstance(op, Linear) else product(op.shapes()["weight"])
-    return Extra(WEIGHT_CAST, "activation", cast.matrices * elements * at_most(step.sequences, 1))
+    return Extra(WEIGHT_CAST, "activation", op.cast.matrices * elements * at_most(step.sequences, 1))
 
 
 def _of_a_scan(op: SelectiveScan, cast: Cast, item: str | Extra, step: Step) -> str | Extra:

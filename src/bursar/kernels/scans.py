@@ -7,7 +7,7 @@ tensor of its own where that is FP32 already, which the `-fp32` implementations 
 
 from __future__ import annotations
 
-from bursar.dims import Dim, at_least, ceil_div
+from bursar.dims import Dim, at_least, ceil_div, floor_div
 from bursar.kernels.decoders import _norm_upcast_weight as _decoder_norm
 from bursar.kernels.decoders import _norm_upcast_weight_wide as _decoder_norm_wide
 from bursar.kernels.pointwise import _activation_composed, _norm_module, _norm_module_wide
@@ -241,12 +241,18 @@ def _scan_gate_of_delta(op: ScanGate, wire: str, step: Step) -> Items:
 @implementation("delta", "padded-chunks-fp32", "transformers")
 def _delta_padded_chunks_wide(op: DeltaRule, wire: str, step: Step) -> Items:
     """As many heads as heads of keys: Q and K are views of what the convolution made, and the gate after it of the product that
-    makes Q, K, V and it; more: copies."""
+    makes Q, K, V and it; more: copies. Where nothing has to be filled up Q and K stay in the order of tokens, so that the products
+    within chunks copy both of their operands, unless there is one chunk of one sequence; of several sequences those across chunks
+    copy theirs too, of which the first chunk's Q and the last one's K are not kept."""
     equal = at_least(1 + op.key_heads - op.heads, 0)
     keys, values = 2 * op.key_heads * op.k_dim, op.heads * op.v_dim
-    _, *others = _delta_padded_chunks(op, wire, step)
+    chunks, alone = ceil_div(step.queries, op.chunk), at_least(2 - step.sequences, 0)
+    one, full = at_least(2 - chunks, 0), 1 - chunks + floor_div(step.queries, op.chunk)
+    unread = 2 * step.sequences * op.heads * op.chunk * op.k_dim * full * (1 - alone) * (1 - one)
+    others = [item for item in _delta_padded_chunks(op, wire, step)[1:] if isinstance(item, Extra)]
     return (
         Extra("q_and_k", "activation", step.tokens * (2 * op.heads * op.k_dim * (1 - equal) + (keys + values) * equal)),
         Extra("gate", "activation", step.tokens * (values + (keys + values) * equal)),
-        *others,
+        Extra("ordered_by_head", "activation", 4 * step.tokens * op.heads * op.k_dim * full * (1 - one * alone)),
+        *[item._replace(elements=item.elements - unread) if item.name == "decayed_q_and_k" else item for item in others],
     )

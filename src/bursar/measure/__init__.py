@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bursar.measure.meter import Meter as Meter
     from bursar.measure.products import counts as counts
     from bursar.measure.tracing import Trace as Trace
     from bursar.measure.tracing import trace as trace
 
-_WHERE = {"trace": "tracing", "Trace": "tracing", "counts": "products"}
-__all__ = ["Trace", "counts", "trace"]
+_WHERE = {"trace": "tracing", "Trace": "tracing", "counts": "products", "Meter": "meter"}
+__all__ = ["Meter", "Trace", "counts", "trace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ Nothing waits for a GPU: what has to be read from one is asked for there, and fe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -66,7 +67,7 @@ def _first(batch: Any) -> Any:
 
 
 def _soon(tensor: torch.Tensor, make: Callable[[Any], Batch]) -> Batch | Later:
-    """Made at once of what is on the host, later of what a device still works on: of a copy, since a loop may use its buffers again."""
+    """Made at once of what is on the host, later of what a device still works on: of a copy, since a loop may reuse its buffers."""
     if tensor.device.type == "cpu":
         return make(tensor.tolist())
     kept = tensor.detach().clone()
@@ -74,7 +75,7 @@ def _soon(tensor: torch.Tensor, make: Callable[[Any], Batch]) -> Batch | Later:
 
 
 def _between(ends: list[int]) -> list[int]:
-    return [after - before for before, after in zip(ends, ends[1:], strict=False) if after > before]
+    return [after - before for before, after in pairwise(ends) if after > before]
 
 
 def _runs(marks: list[bool]) -> list[int]:

@@ -124,7 +124,9 @@ def _power(rows: tuple[tuple[int, int], ...], powers: Powers) -> int:
     if len({length for _, length in rows}) == 1:
         return int(sum(count for count, _ in rows) ** of_count * rows[0][1] ** of_length)
     raise BursarError(
-        "FLOPs of sequences of several lengths in one pass do not add up in this model", field="lengths", valid="sequences of one length"
+        "FLOPs of sequences of several lengths in one pass do not add up in this model",
+        field="lengths",
+        valid="sequences of one length",
     )
 
 
@@ -144,7 +146,9 @@ class Counting:
     def of(self, batch: Batch) -> Flops:
         """Raises BursarError where a row is longer than the model's positions."""
         if self.limit is not None and any(length > self.limit for _, length in batch.rows):
-            raise BursarError(f"a sequence is beyond the {self.limit} learned positions", field="lengths", valid=f"1 to {self.limit}")
+            raise BursarError(
+                f"a sequence is beyond the {self.limit} learned positions", field="lengths", valid=f"1 to {self.limit}"
+            )
         model = self.train.of([(1, length) for length in batch.lengths])
         return Flops(model, self.train.of(batch.rows), self.again.of(batch.rows))
 

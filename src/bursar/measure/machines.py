@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,8 +27,9 @@ def detected(name: str) -> Device:
     """The device that torch.cuda.get_device_name calls so. Raises BursarError where it is none of the catalog."""
     if name not in names():
         raise BursarError(
-            f"no device of the catalog is called {name!r} by PyTorch", field="device", value=name, valid="device=NAME of `bursar devices`"
-        )
+            f"no device of the catalog is called {name!r} by PyTorch", field="device", value=name,
+            valid="device=NAME of `bursar devices`",
+        )  # fmt: skip
     return device(names()[name])
 
 
@@ -54,17 +56,16 @@ def described(accelerator: torch.device) -> dict[str, Any]:
 def _processor() -> str:
     """The CPU's name as the kernel says it, else its architecture."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            found = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        found = []
+        lines = []
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return found[0] if found else platform.machine()
 
 
 def _driver() -> str | None:
     """The version of NVIDIA's kernel module, where one is loaded."""
     try:
-        with open("/sys/module/nvidia/version", encoding="utf-8") as file:
-            return file.read().strip()
+        return Path("/sys/module/nvidia/version").read_text(encoding="utf-8").strip()
     except OSError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,10 +13,11 @@ from bursar.training import Training
 
 
 class Use(NamedTuple):
-    """Bytes: of parameters and buffers, gradients and optimizer states; on a GPU what tensors have, what the allocator holds for
-    them, and the most that tensors had since the last reading; on a CPU what the process has, None where the system does not say."""
+    """Bytes: of parameters, buffers, gradients and optimizer states; on a GPU what tensors have, what the allocator holds
+    for them, and the most that tensors had since the last reading; on a CPU what the process has, None where the system does not say."""
 
     parameters: int
+    buffers: int
     gradients: int
     optimizer_state: int
     allocated: int | None
@@ -24,11 +26,12 @@ class Use(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A part of the memory as it was predicted and as it is measured, and why the two may differ."""
+    """A part of the memory as it was predicted and as it is measured, and what the difference is."""
 
     part: str
     predicted: int
     measured: int
+    reason: str
 
     @property
     def difference(self) -> int:
@@ -38,31 +41,35 @@ class Gap(NamedTuple):
 def use(module: torch.nn.Module | None, optimizer: torch.optim.Optimizer | None, device: torch.device) -> Use:
     """What is in use; the peak starts anew."""
     own = () if module is None else tuple(module.parameters())
-    tensors = () if module is None else (*own, *module.buffers())
+    buffers = () if module is None else tuple(module.buffers())
     states = [value for kept in (optimizer.state.values() if optimizer else ()) for value in kept.values()]
-    parts = _bytes(tensors), _bytes(p.grad for p in own if p.grad is not None), _bytes(s for s in states if isinstance(s, torch.Tensor))
+    tensors = own, buffers, (p.grad for p in own if p.grad is not None), (s for s in states if isinstance(s, torch.Tensor))
+    parts = dict(zip(Use._fields, [_bytes(part) for part in tensors], strict=False))
     if device.type != "cuda":
-        return Use(*parts, _resident(), None, None)
-    held = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device), torch.cuda.max_memory_allocated(device)
+        return Use(**parts, allocated=_resident(), reserved=None, peak=None)
+    peak = torch.cuda.max_memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    return Use(*parts, *held)
+    return Use(**parts, allocated=torch.cuda.memory_allocated(device), reserved=torch.cuda.memory_reserved(device), peak=peak)
 
 
 def gaps(found: Use, job: Training) -> tuple[Gap, ...]:
-    """Predicted beside measured. Without a measured peak (on a CPU) the states alone are compared; gradients that are let go of after
-    a step are not there to be seen, and stand in what is in passing."""
+    """Predicted beside measured. Without a measured peak (on a CPU) the states alone are compared; gradients that are let go of
+    after a step are not there to be seen, and stand with the activations."""
     predicted = max((moment.memory for moment in job.moments()), key=lambda memory: int(memory.peak))
+    states = int(predicted.optimizer_state + predicted.master_weights)
     rows = [
-        Gap("parameters", int(predicted.weights), found.parameters),
-        Gap("optimizer_state", int(predicted.optimizer_state + predicted.master_weights), found.optimizer_state),
+        Gap("parameters", int(predicted.weights), found.parameters, "parameters that are cut, padded, or of another dtype"),
+        Gap("buffers", 0, found.buffers, "tensors that are no parameters"),
+        Gap("optimizer_state", states, found.optimizer_state, "counters of steps, one for every tensor"),
     ]
-    if found.peak is None:
+    if found.peak is None or found.reserved is None:
         return tuple(rows)
-    standing = found.parameters + found.optimizer_state
-    held = int(predicted.peak - predicted.runtime - predicted.weights - predicted.optimizer_state - predicted.master_weights)
-    rows.append(Gap("gradients_and_activations", held, found.peak - standing))
-    if found.reserved is not None:
-        rows.append(Gap("held_by_the_allocator", int(job.reserved().value), found.reserved))
+    passing = int(predicted.peak - predicted.runtime) - int(predicted.weights) - states
+    standing = found.parameters + found.buffers + found.optimizer_state
+    rows += [
+        Gap("gradients_and_activations", passing, found.peak - standing, "inputs, and what other kernels keep or make in passing"),
+        Gap("allocator", int(job.reserved().value), found.reserved, "blocks that are held and not in use"),
+    ]
     return tuple(rows)
 
 
@@ -74,7 +81,6 @@ def _bytes(tensors: Iterable[Any]) -> int:
 def _resident() -> int | None:
     """Bytes of the process in memory, as Linux counts them."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None

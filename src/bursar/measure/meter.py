@@ -43,7 +43,7 @@ DTYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 @dataclass(frozen=True)
 class Reading:
     """What went through in some steps of all data-parallel ranks: tokens (None where the model has none) with and without padding,
-    model and executed FLOPs, seconds of the loop. `devices` share them; `peak` is the dense peak of one, None where it is not known.
+    model and executed FLOPs, seconds of the loop. `devices` share them; `peak` is the dense peak of one, None where not known.
     `memory` and its `gaps` are of this rank."""
 
     step: int
@@ -115,8 +115,8 @@ class Sums:
 class Meter:
     """Meters a training loop; `step` returns a Reading every `every` steps (0: `read` is called for one), and None in between.
 
-    model      a transformers model (its config is read), a bursar Model, a config as a dict, a name of the catalog; any other module
-               is traced once for every shape of batch
+    model      a transformers model (its config is read), a bursar Model, a config as a dict, a name of the catalog; any other
+               module is traced once for every shape of batch
     config     what is counted in place of the module's own config: a Model (with what a plan freezes and adapts), a dict, a name
     optimizer  whose states are counted
     job        what was predicted (a bursar.Training): its device, precision and recomputation are taken, its memory is compared
@@ -126,7 +126,7 @@ class Meter:
     recompute  "none", "selective" or "full": what runs again counts for HFU
     varlen     packed rows run sequence by sequence (flash attention with position ids), and not as a whole
     replica    devices that one replica of the model is cut over; `ranks`, replicas whose batches are as large as this one's
-    group      process group of the data-parallel ranks in place of `ranks`: their sums are gathered for a reading, so every rank meters
+    group      process group of the data-parallel ranks, in place of `ranks`: their sums are gathered, so every rank meters
     log        where readings go (`sinks`)
     """
 
@@ -168,13 +168,16 @@ class Meter:
 
     def _peak(self, device: str | Device | None, precision: str | None) -> float | None:
         """FLOP/s of one device at its dense peak; None on a CPU, which the catalog has no peak of."""
-        found = device_named(device) if isinstance(device, str) else device or (self.job and self.job.device) or machines.here(self.at)
+        named = device_named(device) if isinstance(device, str) else device
+        found = named or (self.job and self.job.device) or machines.here(self.at)
         if found is None:
             return None
         if precision is None and self.job is None:
             dtype = next((p.dtype for p in self.module.parameters()), None) if self.module else None
             if dtype not in DTYPES:
-                raise BursarError("the dtype that runs is not known", field="precision", value=dtype, valid="precision=NAME, peak=FLOP/s")
+                raise BursarError(
+                    "the dtype that runs is not known", field="precision", value=dtype, valid="precision=NAME or peak=FLOP/s"
+                )
             precision = DTYPES[dtype]
         chosen = recipe(precision) if precision is not None else self.job.plan.recipe  # type: ignore[union-attr]
         return found.peak(chosen.compute).si
@@ -212,12 +215,14 @@ class Meter:
     def read(self) -> Reading:
         """A reading of what went through since the last one, handed to the log. Raises BursarError where nothing has."""
         if self.began is None or not self.sums.steps:
-            raise BursarError("nothing went through since the last reading", field="step", valid="meter.add(batch), then meter.step()")
+            raise BursarError(
+                "nothing went through since the last reading", field="step", valid="meter.add(batch), then meter.step()"
+            )
         self._wait()
         ended = time.perf_counter()
         for fetch in self.later:
             batch = fetch()
-            self.sums.enter(batch, self.counting.of(batch))  # type: ignore[arg-type]
+            self.sums.enter(batch, self.counting.of(batch))
         found = self._reading(ended - self.began)
         self.later, self.sums, self.began = [], Sums(), time.perf_counter()
         for sink in self.sinks:
@@ -258,7 +263,7 @@ def _architecture(given: Any, config: Any, job: Training | None) -> Architecture
         return job.architecture
     if not isinstance(given, torch.nn.Module):
         return _read(given).architecture
-    own = getattr(given, "config", None)
+    own: Any = getattr(given, "config", None)
     if not hasattr(own, "to_json_string"):
         return None
     found = load(json.loads(own.to_json_string()))  # a config.json as transformers writes it
@@ -277,4 +282,6 @@ def _read(given: Any) -> Model:
         return load(given)
     if isinstance(given, Model):
         return given
-    raise BursarError(f"no meter for {type(given).__name__}", field="model", valid="a module, a Model, a config, a name of the catalog")
+    raise BursarError(
+        f"no meter for {type(given).__name__}", field="model", valid="a module, a Model, a config, a name of the catalog"
+    )

@@ -88,6 +88,7 @@ FAMILIES: Mapping[str, Built] = {
     "qwen2_vl": IMAGES,
     "qwen2_5_vl": IMAGES,
     "bloom": WRITTEN_OUT,
+    "falcon_mamba": WRITTEN_OUT,
     "gemma2": WRITTEN_OUT,
     "gpt_neo": WRITTEN_OUT,
     "gpt_oss": WRITTEN_OUT,
@@ -119,7 +120,19 @@ def build(values: Values, *, attention: str = "sdpa", experts: str | None = None
         ) from None  # fmt: skip
     config._experts_implementation = experts
     auto = getattr(transformers, row.auto)
-    return auto.from_config(config, attn_implementation=row.attention or attention, **({"dtype": dtype} if dtype else {}))
+    model = auto.from_config(config, attn_implementation=row.attention or attention, **({"dtype": dtype} if dtype else {}))
+    return model if dtype is None else _all_in(model, dtype)
+
+
+def _all_in(model: Any, dtype: torch.dtype) -> Any:
+    """The model with every parameter in a dtype, those too that transformers makes in another one (a router's, in FP32)."""
+    made: dict[Any, torch.nn.Parameter] = {}
+    for module in model.modules():
+        for name, tensor in module._parameters.items():
+            if tensor is not None and tensor.is_floating_point() and tensor.dtype != dtype:
+                made.setdefault(tensor, torch.nn.Parameter(tensor.detach().to(dtype), tensor.requires_grad))
+                module._parameters[name] = made[tensor]
+    return model
 
 
 def inputs(values: Values, seq: int, batch: int, device: str) -> Given:
@@ -127,12 +140,17 @@ def inputs(values: Values, seq: int, batch: int, device: str) -> Given:
     return built(values).inputs(values, seq, batch, device)
 
 
+def in_dtype(given: Given, dtype: torch.dtype) -> Given:
+    """Arguments with pixels and sound in a dtype."""
+    return {name: value.to(dtype) if name.endswith(("values", "features")) else value for name, value in given.items()}
+
+
 def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) -> Given:
     """Arguments of a training step on fake tensors, every tensor with a storage of its own, as a data loader hands them over."""
     given = inputs(values, seq, batch, "cpu")
     given.pop("past_key_values", None)
     given = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in given.items()}
-    given = {name: value.to(dtype) if name.endswith(("values", "features")) else value for name, value in given.items()}
+    given = in_dtype(given, dtype)
     if "use_cache" in given:
         given["use_cache"] = False
     if file_of(values["model_type"]) in ("bert", "roberta"):
@@ -145,13 +163,15 @@ def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) ->
 
 @contextmanager
 def fake() -> Iterator[None]:
-    """Inside, tensors of the CPU have shapes and storages without memory, and transformers builds the masks that it builds for real
-    ones: it takes fake tensors for a trace by a compiler, and would ask the values of a mask whether sequences are packed."""
+    """Inside, tensors of the CPU have shapes and storages without memory, weights are not drawn, and transformers builds the masks
+    that it builds for real ones: it takes fake tensors for a trace by a compiler, and would ask the values of a mask whether
+    sequences are packed."""
     from transformers import masking_utils
 
     with ExitStack() as stack:
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         stack.enter_context(torch.device("cpu"))
+        stack.enter_context(patch.object(transformers.PreTrainedModel, "initialize_weights", lambda model: None))
         stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *given, **named: False))
         stack.enter_context(patch.object(masking_utils, "find_packed_sequence_indices", lambda *given, **named: None))
         yield

@@ -6,7 +6,6 @@ chunk) the reading raises TypeError: there the cost is no polynomial, and has to
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from fractions import Fraction
 from typing import Any
@@ -45,7 +44,10 @@ class Polynomial:
         return -1 * self
 
     def __pow__(self, times: int) -> Polynomial:
-        return math.prod([self] * times, start=polynomial(1))
+        found = polynomial(1)
+        for _ in range(times):
+            found = found * self
+        return found
 
     def __truediv__(self, other: Any) -> Polynomial:
         return self * (1 / Fraction(other))

@@ -2,6 +2,7 @@
 
 A graph that no output leads to (a router's choice among experts) is freed with the forward pass, so the graph is asked, node by node,
 and not which tensors were ever saved. Tensors that a checkpoint keeps to itself are its own affair: asking for them would run it.
+An operator that writes into a view has its node inside the one of its base (CopySlices), which alone is in the graph.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import torch
+
+WRAPPED = "CopySlices"  # its own number follows that of the node inside
 
 
 class Saved(NamedTuple):
@@ -42,13 +46,14 @@ class SavedTensors:
     def __init__(self, module: torch.nn.Module, whose: Callable[[int], tuple[str, str]]) -> None:
         self.own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
         self.whose = whose
-        self.numbers: set[int] = set()  # of the nodes whose tensors come by here
+        self.packed: dict[int, WeakSet[Held]] = {}  # by the number of the node whose tensors come by here
         self.asked: dict[Held, None] = {}
         self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack)
 
     def _pack(self, tensor: Any) -> Held:
-        self.numbers.add(torch.autograd._get_sequence_nr() - 1)
-        return Held(tensor, *self.whose(tensor.untyped_storage()._cdata))
+        held = Held(tensor, *self.whose(tensor.untyped_storage()._cdata))
+        self.packed.setdefault(torch.autograd._get_sequence_nr() - 1, WeakSet()).add(held)
+        return held
 
     def _unpack(self, held: Held) -> Any:
         self.asked[held] = None
@@ -58,7 +63,9 @@ class SavedTensors:
         """The storages that the graphs of outputs hold, those of parameters and buffers left out, in order of their making."""
         self.asked.clear()
         for node in sorted(_nodes(outputs), key=lambda node: int(node._sequence_nr())):
-            if node._sequence_nr() in self.numbers:
+            if node.name() == WRAPPED:
+                self.asked.update(dict.fromkeys(self.packed.get(node._sequence_nr() - 1, ())))
+            elif node._sequence_nr() in self.packed:
                 for name in _fields(type(node)):
                     getattr(node, name)  # unpacks it
         found: dict[int, Saved] = {}

@@ -30,8 +30,9 @@ def sinks(given: Any) -> tuple[Sink, ...]:
     if callable(given):
         return (given,)
     raise BursarError(
-        f"readings cannot go to {given!r}", field="log", valid="a .jsonl path, a logger, a SummaryWriter, or a function of (values, step)"
-    )
+        f"readings cannot go to {given!r}", field="log",
+        valid="a .jsonl path, a logger, a SummaryWriter, or a function of (values, step)",
+    )  # fmt: skip
 
 
 def _lines(file: Path) -> Sink:

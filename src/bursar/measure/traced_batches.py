@@ -14,7 +14,7 @@ from bursar.measure.tracing import trace
 
 
 class Traced:
-    """Counts batches of a module: a mapping is its keyword arguments, a tuple its arguments. Samples are what the first tensor has."""
+    """Counts batches of a module: a mapping is its keyword arguments, a tuple its arguments. The first tensor has the samples."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         without_weights = {id(tensor): _on_meta(tensor) for tensor in (*module.parameters(), *module.buffers())}

@@ -46,9 +46,8 @@ def _text(payload: Payload, lang: str) -> Iterator[Text]:
     for assumption in payload["assumptions"]:
         yield Text(say("explain_assumed", lang, what=assumption), style="dim")
     for name, letter in payload["letters"].items():
-        if letter["value"] is not None:
-            meaning = f"  {letter['meaning']}" if letter["meaning"] else ""
-            yield Text(f"  {name} = {_number(letter['value'])}{meaning}", style="dim")
+        meaning = f"  {letter['meaning']}" if letter["meaning"] else ""
+        yield Text(f"  {name} = {_number(letter['value'])}{meaning}", style="dim")
     for step in payload["beside"]:
         yield Text("")
         yield from _section(step, lang, 0)

@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "precision",
         "products run in the recipe's format on the device; block scales in hardware came with FP4; autocast is for eager and sdpa "
-        "kernels of dense decoders, without tp, cp, recomputation and frozen weights",
+        "kernels, without tp, cp, stored frozen weights and schedules that split the backward pass",
         tensors.of_precision,
     ),
     Rule("kernels", "eager and sdpa kernels are for families whose modules were traced", tensors.of_kernels),

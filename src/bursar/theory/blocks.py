@@ -131,6 +131,7 @@ def scaled(element: Format, rows: int | None, columns: int | None) -> Blocks:
 def blocks(name: str) -> Blocks:
     """A block format by name."""
     plain = name.lower().replace("_", "-")
+    plain = {"mxfp8-e4m3": "mxfp8", "mxfp6-e2m3": "mxfp6", "mxfp4-e2m1": "mxfp4"}.get(plain, plain)
     if plain not in BLOCKS:
         raise UnknownNameError("format", name, (*FORMATS, *BLOCKS))
     return BLOCKS[plain]

@@ -1,11 +1,11 @@
 """The meter in a loop of Accelerate: readings go to the accelerator's trackers.
 
-    found = meter(accelerator, model, optimizer=optimizer)
-    for batch in loader:
-        found.add(batch)
-        ...
-        if accelerator.sync_gradients:
-            found.step()
+found = meter(accelerator, model, optimizer=optimizer)
+for batch in loader:
+    found.add(batch)
+    ...
+    if accelerator.sync_gradients:
+        found.step()
 """
 
 from __future__ import annotations

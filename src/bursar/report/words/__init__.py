@@ -13,6 +13,7 @@ from bursar.report.words import (
     init,
     init_derive,
     init_lint,
+    inverse,
     jobs,
     matrix,
     measure,
@@ -23,6 +24,7 @@ from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
     jobs.WORDS,
+    inverse.WORDS,
     scaling.WORDS,
     budget.WORDS,
     check.WORDS,

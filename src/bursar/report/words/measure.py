@@ -17,9 +17,10 @@ WORDS: Mapping[str, Words] = {
         "另外执行 {flops} FLOP：检查点重算与核函数的重复计算，不计入模型 FLOP",
     ),
     "trace_convention": Words(
-        "one multiply-add is 2 FLOP ({macs} MAC forward); matrix products alone; every pair of attention, masked or not; bytes are those "
-        "that this device's kernels keep, each storage once",
-        "一次乘加计 2 FLOP（前向 {macs} MAC）；仅计矩阵乘积；注意力的所有位置对（不论掩码）均计入；字节数为该设备的核函数所保留者，每块存储计一次",
+        "one multiply-add is 2 FLOP ({macs} MAC forward); matrix products alone; every pair of attention, masked or not; bytes are "
+        "those that this device's kernels keep, each storage once",
+        "一次乘加计 2 FLOP（前向 {macs} MAC）；仅计矩阵乘积；注意力的所有位置对（不论掩码）均计入；"
+        "字节数为该设备的核函数所保留者，每块存储计一次",
     ),
     "trace_state": Words("state {name}: {elements} elements, {bytes} bytes", "状态 {name}：{elements} 个元素，{bytes} 字节"),
     "trace_values": Words(

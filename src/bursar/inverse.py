@@ -1,0 +1,198 @@
+"""Inverse questions: not what a job needs, but which job fits. Every answer is a search, or a plan, that was read in ints.
+
+Whether something fits is no monotone function of a count, because degrees must divide it: each question says which counts it tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from bursar import catalog, jobs, planner
+from bursar.devices import Device, names, price
+from bursar.devices import device as named
+from bursar.errors import BursarError, PlanError
+from bursar.model import Model, load
+from bursar.planner import Candidate, Space
+from bursar.static import static
+from bursar.training import Training
+
+MOST_DEVICES = 2**15
+PARTS = 8  # counts that are tried between a doubling that does not fit and the next, which does
+LENGTH_UNIT = 1024
+LONGEST = 2**24
+
+
+class Answer(NamedTuple):
+    """What was found (a count, a length, a name; None where nothing was), the plan that shows it, its days and cost if tokens are
+    given, and what was tried."""
+
+    value: Any
+    candidate: Candidate | None
+    run: jobs.Run | None
+    tried: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Tokens of a run, the days that it may take, and a price per device-hour (None: the device's dated example)."""
+
+    tokens: int | None = None
+    days: float | None = None
+    price: float | None = None
+
+    def run(self, space: Space, candidate: Candidate) -> jobs.Run | None:
+        return jobs.run(space.training(candidate.plan), self.tokens, self.price) if self.tokens else None
+
+    def kept(self, run: jobs.Run | None) -> bool:
+        return self.days is None or (run is not None and run.days <= self.days)
+
+
+def best(space: Space) -> Candidate | None:
+    """The fastest plan that fits, None where none does or none keeps the rules."""
+    try:
+        found = planner.best_of(space, keep=1)
+    except PlanError:
+        return None
+    return found.best[0] if found.best else None
+
+
+def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
+    """The fewest devices on which a plan fits and the deadline is kept: doublings, then eighths of the last one. The global batch
+    grows where it must be split further."""
+    tried: list[int] = []
+
+    def works(devices: int) -> tuple[Candidate, jobs.Run | None] | None:
+        tried.append(devices)
+        larger = replace(space, devices=devices, global_batch=_split_over(space.global_batch, devices))
+        candidate = best(larger)
+        if candidate is None:
+            return None
+        run = deadline.run(larger, candidate)
+        return (candidate, run) if deadline.kept(run) else None
+
+    top, found = _first(_doublings(MOST_DEVICES), works)
+    if found is None:
+        return Answer(None, None, None, tuple(tried))
+    fewer, better = _first(_between(top // 2, top), works)
+    return Answer(fewer or top, *(better or found), tuple(tried))
+
+
+def _split_over(batch: int, devices: int) -> int:
+    """The batch, or the next one that as many ranks share."""
+    return batch if batch % devices == 0 or batch > devices else devices
+
+
+def _doublings(most: int) -> Iterator[int]:
+    count = 1
+    while count <= most:
+        yield count
+        count *= 2
+
+
+def _between(low: int, high: int) -> Iterator[int]:
+    """Counts between a number and its double, in eighths, those that are whole."""
+    yield from sorted({low + low * part // PARTS for part in range(1, PARTS)} - {low, high})
+
+
+def _first(values: Iterable[int], works: Callable[[int], Any]) -> tuple[int, Any]:
+    """The first value that works, with what it gave; 0 and None where none does."""
+    for value in values:
+        found = works(value)
+        if found is not None:
+            return value, found
+    return 0, None
+
+
+def context(space: Space) -> Answer:
+    """The longest sequence with which a plan fits: doublings of 1,024, then sixteenths of the last one. The batch keeps its tokens,
+    but has a sequence for every device at least."""
+    tokens, tried = space.global_batch * space.length, []
+
+    def works(length: int) -> Candidate | None:
+        tried.append(length)
+        sequences = max(1, round(tokens / length / space.devices)) * space.devices
+        return best(replace(space, length=length, global_batch=sequences))
+
+    longest, found = 0, None
+    for length in (LENGTH_UNIT * count for count in _doublings(LONGEST // LENGTH_UNIT)):
+        if (candidate := works(length)) is None:
+            break
+        longest, found = length, candidate
+    step = max(longest // 16, LENGTH_UNIT)
+    for length in range(longest + step, 2 * longest, step) if longest else ():
+        if (candidate := works(length)) is None:
+            break
+        longest, found = length, candidate
+    return Answer(longest or None, found, None, tuple(tried))
+
+
+def micro_batch(training: Training, most: int = 2**16) -> Answer:
+    """The most sequences of a micro-batch with which a plan fits its device. Memory grows with them, so halving finds it."""
+    capacity = training.device.memory.si if training.device else None
+    if capacity is None:
+        raise PlanError("a largest batch needs a device", field="device", valid="--device NAME")
+    tried: list[int] = []
+
+    def fits(sequences: int) -> bool:
+        tried.append(sequences)
+        plan = replace(training.plan, micro_batch=sequences)
+        try:
+            changed = replace(training, plan=plan, global_batch=sequences * plan.data * training.micro_batches)
+            return bool(changed.peak() <= capacity)
+        except BursarError:
+            return False
+
+    low, high = 0, 1
+    while high <= most and fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return Answer(low or None, None, None, tuple(tried))
+
+
+def model(options: dict[str, Any], device: Device) -> Answer:
+    """The largest model of the catalog of which a plan fits. One whose parameters alone, spread over all devices, are too many for
+    them is not searched: no plan holds less."""
+    tried: list[str] = []
+    for params, name in sorted([(load(name).params(), name) for name in catalog.names()], reverse=True):
+        try:
+            space, _ = planner.space_of(load(name), options, device)
+            spread = static(params, replace(space.base, data=space.devices, zero=3))
+        except BursarError:
+            continue
+        if spread.total > device.memory.si:
+            continue
+        tried.append(name)
+        candidate = best(space)
+        if candidate is not None:
+            return Answer(name, candidate, None, tuple(tried))
+    return Answer(None, None, None, tuple(tried))
+
+
+class Offer(NamedTuple):
+    """A device that keeps a deadline: how many of them, the plan, and its run."""
+
+    device: str
+    devices: int
+    candidate: Candidate
+    run: jobs.Run
+
+
+def devices(asked: Model, options: dict[str, Any], deadline: Deadline, among: Iterable[str] | None = None) -> list[Offer]:
+    """For every device with a price, the fewest of them that keep a deadline, cheapest first."""
+    if deadline.tokens is None or deadline.days is None:
+        raise PlanError("the cheapest device by a deadline needs both", field="days", valid="--tokens N --days N")
+    found: list[Offer] = []
+    for name in among or [name for name in names() if deadline.price is not None or price(name) is not None]:
+        device = named(name)
+        try:
+            space, _ = planner.space_of(asked, {**options, "devices": int(device.node.si), "nodes": None}, device)
+        except BursarError:
+            continue
+        answer = cluster(space, deadline)
+        if answer.candidate is not None and answer.run is not None:
+            found.append(Offer(device.id, answer.value, answer.candidate, answer.run))
+    return sorted(found, key=lambda offer: (offer.run.cost_usd or 0, offer.run.days))
