@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import bursar
-from bursar import Plan, Training
+from bursar import Plan, Training, catalog, load
 from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import sources
 from bursar.memory import Memory
@@ -275,3 +275,13 @@ def test_a_dtype_that_is_none_is_refused(field: str, valid: tuple[str, ...]) -> 
         _ = Plan(**{field: "int4"}).recipe
     assert caught.value.field == field and set(caught.value.valid) <= set(valid)  # type: ignore[call-overload]
     assert all(getattr(Plan(**{field: name}).recipe, "gradient" if field == "grad_dtype" else "state") == name for name in valid)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp8"])
+@pytest.mark.parametrize("name", sorted({load(name).architecture.family: name for name in catalog.names()}.values()))
+def test_what_is_kept_adds_up(name: str, precision: str) -> None:
+    """The entries of the ledger are all that a model keeps, whatever is copied in a narrower format, an encoder's output too."""
+    model = load(name)
+    for kernels in ("textbook", "fused"):
+        found = model.activations(Plan(precision=precision, kernels=kernels), min(640, model.architecture.max_length or 640))
+        assert sum(entry.value for entry in found.entries) == found.total

@@ -371,6 +371,8 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
     "network.Group.deduplicated": (_deduplicated(),),
+    "torus.spanned": tuple(Sample({"ways": ways, "devices": 64}, lambda f, **dims: f(axes=3, **dims)) for ways in (1, 4, 16, 64)),
+    "torus.hops": (Sample({"ways": 16, "spans": 1}, lambda f, **dims: f(**dims), Fraction),),
     "network.distinct": (Sample({"places": 8, "top_k": 2}, lambda f, **dims: f(**dims), Fraction),),
     "parallel.overlap.exposed": tuple(
         Sample({"sent": 100, "beside": beside, "price": 2}, lambda f, **dims: f(**dims), Fraction) for beside in (60, 300)

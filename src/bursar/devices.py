@@ -29,6 +29,7 @@ class Device:
     network: Fact | None  # between domains; None where the device has no usual one
     node: Fact
     power: Fact | None
+    axes: Fact | None = None  # of the torus that the link makes
 
     def peak(self, dtype: str) -> Fact:
         """The dense peak of a dtype; never that of another one."""
@@ -69,7 +70,7 @@ def _read(name: str) -> Device:
         id=name, name=raw["name"], vendor=raw["vendor"], aliases=tuple(raw.get("aliases", ())), peaks=facts["peak"],
         memory=facts["memory"]["capacity"], memory_bandwidth=facts["memory"]["bandwidth"], link_kind=link["kind"],
         link=link["bandwidth"], domain=link["domain"], network_kind=network.get("kind", ""), network=network.get("bandwidth"),
-        node=facts["node"]["devices"], power=power.get("tdp"),
+        node=facts["node"]["devices"], power=power.get("tdp"), axes=link.get("axes"),
     )  # fmt: skip
 
 

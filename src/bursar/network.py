@@ -2,6 +2,7 @@
 
 A group of `ways` ranks `stride` devices apart lies within a link domain, or spans domains. A ring over it then has one port
 for each of its ranks in a domain: B = min(link, ranks per domain × port); an all-to-all has one port for each rank's own data.
+A torus has links along its axes alone (`torus`).
 Ranks hand on S/n at a time, so that S₀ grows with n. A switch that adds (NVLS) speeds up all-reduces of a domain alone.
 At one rank every term vanishes.
 """
@@ -17,6 +18,7 @@ from bursar.devices import Device, Rates, overlap_price, rates
 from bursar.dims import Dim, at_least, at_most, choose, root
 from bursar.errors import PlanError
 from bursar.formula import formula
+from bursar.torus import hops, spanned
 
 # what crosses the wire per rank, in units of (n − 1)/n of the full size
 VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1})
@@ -83,6 +85,8 @@ class Network:
     switch: float = 0.0  # all-reduces of a domain; none, if 0
     switch_latency: float = 0.0
     switch_small: float = 0.0
+    axes: int = 0  # of a torus, with the devices on it; 0 where every pair of a domain has the whole link
+    devices: Dim = 1
     link_price: float = 0.0  # share of the time of communication that compute beside it loses
     port_price: float = 0.0
 
@@ -95,10 +99,15 @@ class Network:
         """Ranks of a group in one domain."""
         return at_least(at_most(self.domain / stride, ways), 1)
 
+    def wires(self, ways: Dim) -> Dim:
+        """Bandwidth of a rank within its domain."""
+        return self.link * spanned(ways, self.devices, self.axes) / self.axes if self.axes else self.link
+
     @formula("bandwidth of a ring over a group", "B/s", "nccl")
     def bandwidth(self, ways: Dim, stride: Dim) -> Dim:
         """A byte of a gather enters a domain once, by any of the ports of the group's ranks there."""
-        return choose(ways * stride <= self.domain, self.link, at_most(self.link, self.together(ways, stride) * self.port))
+        link = self.wires(ways)
+        return choose(ways * stride <= self.domain, link, at_most(link, self.together(ways, stride) * self.port))
 
     @formula("seconds per byte of an all-to-all", "s/B", "nccl")
     def pairs(self, ways: Dim, stride: Dim) -> Dim:
@@ -108,7 +117,11 @@ class Network:
     def sides(self, ways: Dim, stride: Dim) -> tuple[Dim, Dim]:
         """Seconds per byte of an all-to-all across domains, and within one."""
         together = self.together(ways, stride)
-        return (ways - together) / (ways * self.port), (together - 1) / (ways * self.link)
+        across = (ways - together) / (ways * self.port)
+        if self.axes:
+            crossed = hops(together, spanned(together, self.devices, self.axes))
+            return across, crossed * together / (ways * self.wires(together))
+        return across, (together - 1) / (ways * self.link)
 
     def spread(self, ways: Dim, stride: Dim) -> Group:
         """The same group, for ranks that send every token once to each place that needs it."""
@@ -139,7 +152,8 @@ class Network:
 
     def circle(self, ways: Dim, stride: Dim) -> Group:
         """The same for ranks that also hand blocks to their neighbours: across domains a hand-over has one port."""
-        slowest = choose(ways * stride <= self.domain, self.link, at_most(self.link, self.port))
+        link = self.wires(ways)
+        slowest = choose(ways * stride <= self.domain, link, at_most(link, self.port))
         return self.group(ways, stride)._replace(neighbours=(ways - 1) / (ways * slowest), rounds=ways - 1)
 
     @formula("seconds of a message between stages", "s", "nccl")
@@ -147,11 +161,11 @@ class Network:
         return size / self.bandwidth(2, stride) + self.link_latency
 
 
-def network(device: Device, devices: int | None, given: Rates | None = None) -> Network:
+def network(device: Device, devices: Dim, given: Rates | None = None) -> Network:
     """The links between so many devices, at the rates that are known or at those given; refused if they span domains that nothing
     is known to join."""
     domain, achieved = device.domain.si, given or rates(device.id)
-    if device.network is None and devices is not None and devices > domain:
+    if device.network is None and isinstance(devices, int) and devices > domain:
         raise PlanError(
             f"{devices} {device.id} span link domains of {int(domain)}, and no network between them is in the catalog",
             field="devices", value=devices, valid=f"1 to {int(domain)}",
@@ -167,6 +181,8 @@ def network(device: Device, devices: int | None, given: Rates | None = None) -> 
         switch=device.link.si * achieved.all_reduce.si,
         switch_latency=achieved.all_reduce_latency.si,
         switch_small=achieved.all_reduce_small.si,
+        axes=int(device.axes.si) if device.axes else 0,
+        devices=devices,
         link_price=overlap_price("link").si,
         port_price=overlap_price("network").si,
     )

@@ -222,9 +222,8 @@ class Training:
     def machine(self) -> Machine:
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
-        devices = self.plan.devices if isinstance(self.plan.devices, int) else None
         roof = roofline(self.device, self.plan.recipe, self.rates)
-        return placed(roof, network(self.device, devices, self.rates), self.plan)
+        return placed(roof, network(self.device, self.plan.devices, self.rates), self.plan)
 
     @property
     def achieved(self) -> Rates:

@@ -32,7 +32,7 @@ def of_autocast(architecture: Architecture, plan: Plan) -> Iterator[Demand]:
     yield Demand(plan.kernels in TRACED, lambda plan: f"precision={name} with kernels={plan.kernels}", lambda plan: traced)
     yield Demand(
         (plan.tensor == 1) & (plan.context == 1),
-        lambda plan: f"precision={name} with tp={plan.tensor}, cp={plan.context}: autocast is traced for whole operators, not for parts of them",
+        lambda plan: f"precision={name} with tp={plan.tensor}, cp={plan.context}: autocast is traced for whole operators",
         lambda plan: "tp=1 and cp=1",
     )
     options = {"weights": plan.weights is not None, "schedule": schedule(plan.schedule).splits}
