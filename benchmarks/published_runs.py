@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timed import Row, Unread
 from benchmarks.timed.statistics import Errors, Timed, after_three, errors, left_out_once, timed
 
-READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry")
+READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry", "maxtext")
 NVIDIA = ("megatron-bridge", "dgxc", "nemo", "moe-zoo")  # Megatron rows of the last two years
 
 

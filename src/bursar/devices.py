@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from bursar.errors import BursarError, UnknownNameError
+from bursar.errors import BursarError, FactError, UnknownNameError, shown
 from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
+from bursar.own import BANDWIDTH_UNITS, BYTE_UNITS, COUNT_UNITS, POWER_UNITS, RATE_UNITS, TIME_UNITS, Key, is_file, read, stem
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,13 @@ class Device:
     node: Fact
     power: Fact | None
     axes: Fact | None = None  # of the torus that the link makes
+    kin: str = ""  # the device of the catalog whose achieved rates, host and libraries it has; none, if empty
+    rates: Rates | None = None  # what it achieves, where its own file says
+    cluster: str = ""  # the cluster that it stands in, which has so many of it
+    size: Fact | None = None
+    pod: Fact | None = None  # devices below switches that pass all they send, and how much less passes beyond
+    oversubscription: Fact | None = None
+    node_power: Fact | None = None
 
     def peak(self, dtype: str) -> Fact:
         """The dense peak of a dtype; never that of another one."""
@@ -49,9 +57,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in data("devices").iterdir() if file.name.endswith(".toml")))
 
 
-@lru_cache(maxsize=64)
 def device(name: str) -> Device:
-    """A device by its name or an alias."""
+    """A device of the catalog by its name or an alias, or a user's own by the path of its file, which ends in .toml."""
+    return _own(name) if is_file(name) else _known(name)
+
+
+@lru_cache(maxsize=64)
+def _known(name: str) -> Device:
     wanted = name.lower()
     if wanted in names():
         return _read(wanted)
@@ -70,7 +82,7 @@ def _read(name: str) -> Device:
         id=name, name=raw["name"], vendor=raw["vendor"], aliases=tuple(raw.get("aliases", ())), peaks=facts["peak"],
         memory=facts["memory"]["capacity"], memory_bandwidth=facts["memory"]["bandwidth"], link_kind=link["kind"],
         link=link["bandwidth"], domain=link["domain"], network_kind=network.get("kind", ""), network=network.get("bandwidth"),
-        node=facts["node"]["devices"], power=power.get("tdp"), axes=link.get("axes"),
+        node=facts["node"]["devices"], power=power.get("tdp"), axes=link.get("axes"), kin=name,
     )  # fmt: skip
 
 
@@ -113,6 +125,59 @@ def rates(device_id: str) -> Rates:
     tables = _rate_tables()
     found = next((t for t in tables.values() if device_id in t.get("devices", ())), tables["default"])
     return Rates(**{key: value for key, value in found.items() if key != "devices"})
+
+
+# what a user's own device may say; what it does not is that of the device that it is `like`
+OWN: Mapping[str, Key] = {
+    "name": Key(), "vendor": Key(), "like": Key(),
+    **{f"peak.{dtype}": Key(RATE_UNITS) for dtype in ("fp32", "tf32", "fp16", "bf16", "fp8", "fp6", "fp4", "int8")},
+    "memory.capacity": Key(BYTE_UNITS), "memory.bandwidth": Key(BANDWIDTH_UNITS),
+    "link.kind": Key(), "link.bandwidth": Key(BANDWIDTH_UNITS), "link.domain": Key(COUNT_UNITS),
+    "network.kind": Key(), "network.bandwidth": Key(BANDWIDTH_UNITS),
+    "node.devices": Key(COUNT_UNITS), "power.tdp": Key(POWER_UNITS),
+    **{f"rates.{name}": Key(("1",)) for name in (
+        "matmul", "fp8", "fp4", "grouped", "attention", "attention_backward", "attention_older", "memory", "permute", "loss", "link",
+        "all_reduce", "network",
+    )},
+    "rates.attention_length": Key(("tokens",), zero=True), "rates.attention_head": Key(("1",), zero=True),
+    **{f"rates.{name}": Key(TIME_UNITS, zero=True) for name in (
+        "overhead", "link_latency", "all_reduce_latency", "network_latency",
+    )},
+    **{f"rates.{name}": Key(BYTE_UNITS, zero=True) for name in ("link_small", "all_reduce_small", "network_small")},
+    "rates.origin": Key(),
+}  # fmt: skip
+# the fields of a device by the keys of its file
+FIELDS: Mapping[str, str] = {
+    "name": "name", "vendor": "vendor", "memory.capacity": "memory", "memory.bandwidth": "memory_bandwidth",
+    "link.kind": "link_kind", "link.bandwidth": "link", "link.domain": "domain", "network.kind": "network_kind",
+    "network.bandwidth": "network", "node.devices": "node", "power.tdp": "power",
+}  # fmt: skip
+NEEDED = ("memory.capacity", "memory.bandwidth", "link.bandwidth", "link.domain", "node.devices")
+ORIGINS = ("uncalibrated", "operators", "run")
+
+
+def _own(path: str) -> Device:
+    """A device from a user's file."""
+    found = read(path, OWN)
+    kin = _known(found["like"]) if "like" in found else None
+    given: dict[str, Any] = {field: found[key] for key, field in FIELDS.items() if key in found}
+    peaks = {key.removeprefix("peak."): fact for key, fact in found.items() if key.startswith("peak.")}
+    achieved = {key.removeprefix("rates."): value for key, value in found.items() if key.startswith("rates.")}
+    if achieved.get("origin", ORIGINS[0]) not in ORIGINS:
+        raise FactError(f"{path}: rates.origin is {shown(achieved['origin'])}", field="rates.origin", valid=ORIGINS)
+    same = {"id": stem(path), "kin": kin.id if kin else "", "aliases": (), "cluster": ""}
+    own_rates = replace(rates(same["kin"]), **achieved) if achieved else None
+    if kin is not None:
+        return replace(kin, **same, **given, peaks={**kin.peaks, **peaks}, rates=own_rates)
+    if missing := [key for key in NEEDED if key not in found] + ([] if peaks.keys() & {"fp16", "bf16"} else ["peak.bf16"]):
+        raise FactError(f"{path} has no {', '.join(missing)}", field=missing[0], valid="all of them, or like = a device of the catalog")
+    words = {"name": same["id"], "vendor": "", "link_kind": "", "network_kind": "", "network": None, "power": None}
+    return Device(**{**words, **same, **given, "peaks": peaks, "rates": own_rates})
+
+
+def achieved(device: Device) -> Rates:
+    """What a device achieves: by its own file, as its kin in the catalog, or as most do."""
+    return device.rates or rates(device.kin)
 
 
 def casts(recipe: str) -> Fact:

@@ -112,11 +112,6 @@ def grown(standing: Memory, load: StageLoad) -> Memory:
     return standing._replace(gradients=standing.gradients + made)
 
 
-def _nothing(cached: Dim) -> bool:
-    """Whether it is no number of a plan at all."""
-    return type(cached) is int and cached == 0
-
-
 def _shown(load: StageLoad) -> Dim:
     return sum([part.shown for run in load.runs for part, _ in run])
 
@@ -180,7 +175,6 @@ def peak(standing: Memory, load: StageLoad, update: Dim) -> Dim:
             between = part.kept + part.logits
             after, last = after + times * between, after + between
             work.append(part.passes.top(shown) - last)
-    for place in places(load):
-        if not _nothing(place.cached):
-            work.append(place.load.passes.totals[0] + place.cached - place.kept - place.logits)
+    if any(part.passes.found.wiring.cached for run in load.runs for part, _ in run):
+        work += [place.load.passes.totals[0] + place.cached - place.kept - place.logits for place in places(load)]
     return most([standing.peak + most(work), at_the_update(standing, update).peak])

@@ -14,7 +14,7 @@ from bursar.training import Training
 
 class Use(NamedTuple):
     """Bytes: of parameters, buffers, gradients and optimizer states; on a GPU what tensors have, what the allocator holds
-    for them, and the most that tensors had since the last reading; on a CPU what the process has, None where the system does not say."""
+    for them, and the most that tensors had since the last reading; on a CPU what the process has, None where that is not told."""
 
     parameters: int
     buffers: int

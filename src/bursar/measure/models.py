@@ -74,6 +74,7 @@ class Built(NamedTuple):
     inputs: Callable[[Values, int, int, str], Given] = _decoder
 
 
+SIGNALS = ("pixel_values", "input_features")
 IMAGES = Built("AutoModelForImageTextToText")
 WRITTEN_OUT = Built(attention="eager")
 FAMILIES: Mapping[str, Built] = {
@@ -142,7 +143,7 @@ def inputs(values: Values, seq: int, batch: int, device: str) -> Given:
 
 def in_dtype(given: Given, dtype: torch.dtype) -> Given:
     """Arguments with pixels and sound in a dtype."""
-    return {name: value.to(dtype) if name.endswith(("values", "features")) else value for name, value in given.items()}
+    return {name: value.to(dtype) if name.endswith(SIGNALS) else value for name, value in given.items()}
 
 
 def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) -> Given:

@@ -35,13 +35,13 @@ class Polynomial:
         return Polynomial(found)
 
     def __sub__(self, other: Any) -> Polynomial:
-        return self + -1 * Polynomial(_terms(other))
+        return self + -polynomial(other)
 
     def __rsub__(self, other: Any) -> Polynomial:
-        return -1 * self + other
+        return -self + other
 
     def __neg__(self) -> Polynomial:
-        return -1 * self
+        return self * -1
 
     def __pow__(self, times: int) -> Polynomial:
         found = polynomial(1)

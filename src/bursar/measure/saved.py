@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import torch
 
-WRAPPED = "CopySlices"  # its own number follows that of the node inside
+WRAPPED = "torch::autograd::CopySlices"  # its own number follows that of the node inside
 
 
 class Saved(NamedTuple):
