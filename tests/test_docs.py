@@ -15,6 +15,7 @@ from bursar.families import names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -74,3 +75,30 @@ def test_the_commands_of_the_makefile_are_the_readme_s() -> None:
         f"make {target}" in README and re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
         for target in ("demo", "test", "bench")
     )
+
+
+def sections(text: str) -> list[str]:
+    """The parts between headings, without blocks of code."""
+    return re.split(r"^## .*$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    """Blocks are equal letter by letter, so that what runs for one has run for the other."""
+    assert re.findall(r"```.*?```", CHINESE, flags=re.DOTALL) == re.findall(r"```.*?```", README, flags=re.DOTALL)
+    assert re.findall(r"^    make \w+", CHINESE, flags=re.MULTILINE) == re.findall(r"^    make \w+", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("place", range(len(sections(README))))
+def test_both_languages_say_the_same_figures(place: int) -> None:
+    """Section by section: numbers, what stands in code letters, links, and the rows of tables."""
+    english, chinese = sections(README)[place], sections(CHINESE)[place]
+    assert len(sections(README)) == len(sections(CHINESE))
+    for pattern in (r"\d[\d,.]*\d|\d", r"`[^`]+`", r"\]\(([^)]*[a-z]/[^)]*)\)"):
+        assert sorted(re.findall(pattern, english)) == sorted(re.findall(pattern, chinese)), pattern
+    assert english.count("\n|") == chinese.count("\n|")
+
+
+def test_the_chinese_is_punctuated_as_chinese() -> None:
+    """No half-width comma, stop, colon or semicolon beside a Chinese character."""
+    prose = re.sub(r"```.*?```|`[^`]*`", "", CHINESE, flags=re.DOTALL)
+    assert not re.findall(r"[\u4e00-\u9fff][,.:;]|[,;:][\u4e00-\u9fff]", prose)

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "catalog", "families", "checkpoints"),  # a catalog of configs: it reads files and knows no model
     ("precision", "optimizers", "adapters", "recompute", "marks", "parallel", "plan", "holdings", "rules"),
     ("ledger",),
-    ("devices", "roofline", "torus", "network", "machine", "host"),
+    ("devices", "clusters", "roofline", "torus", "network", "machine", "host"),
     (
         "overheads",
         "wiring",

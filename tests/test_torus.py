@@ -1,4 +1,4 @@
-"""A torus against the arithmetic of "How to Scale Your Model", part 3: gathers over one axis and over all, an all-to-all on a ring."""
+"""A torus against "How to Scale Your Model", part 3: gathers over one axis and over all, an all-to-all on a ring."""
 
 from __future__ import annotations
 

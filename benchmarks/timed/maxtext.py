@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import bursar
 from benchmarks.published import table
+
+import bursar
 from bursar import Plan
 from bursar.devices import Device
 from bursar.errors import BursarError

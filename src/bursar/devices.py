@@ -175,7 +175,7 @@ def _own(path: str) -> Device:
     return Device(**{**words, **same, **given, "peaks": peaks, "rates": own_rates})
 
 
-def achieved(device: Device) -> Rates:
+def rates_of(device: Device) -> Rates:
     """What a device achieves: by its own file, as its kin in the catalog, or as most do."""
     return device.rates or rates(device.kin)
 

@@ -41,7 +41,7 @@ def adam() -> tuple[Fact, Fact, Fact]:
 
 def host(device: Device) -> Host:
     """The host of a device; refused where its link is not known."""
-    found = link(device.id)
+    found = link(device.kin)
     if found is None:
         raise PlanError(
             f"the link of {device.id} to its host is not in the catalog: offload has no seconds, only bytes", field="offload",

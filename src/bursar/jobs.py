@@ -91,6 +91,7 @@ def plan(options: dict[str, Any], device: Device | None = None) -> Plan:
     if devices is not None and (made := tp * pp * cp * dp) != devices:
         degrees = f"tp·pp·cp·dp={tp}·{pp}·{cp}·{dp}={made}"
         raise PlanError(f"{degrees} is not devices={devices}", field="devices", value=devices, valid=made)
+    _there(tp * pp * cp * dp, device)
     given = {field: options[name] for field, name in CLI_NAMES.items() if name in options}
     derived = {
         "data": dp,
@@ -111,7 +112,7 @@ def device_count(options: dict[str, Any], device: Device | None) -> int | None:
     devices: int | None = options.get("devices")
     nodes: int | None = options.get("nodes")
     if nodes is None:
-        return devices
+        return _there(devices, device)
     if device is None:
         raise PlanError("nodes need a device to know their size", field="device", valid="--device NAME")
     count = nodes * int(device.node.si)
@@ -119,6 +120,14 @@ def device_count(options: dict[str, Any], device: Device | None) -> int | None:
         raise PlanError(
             f"nodes={nodes} of {int(device.node.si)} devices are not devices={devices}", field="nodes", value=nodes, valid=count
         )
+    return _there(count, device)
+
+
+def _there(count: int | None, device: Device | None) -> int | None:
+    """A number of devices that the cluster has."""
+    if count is not None and device is not None and device.size is not None and count > device.size.si:
+        most = int(device.size.si)
+        raise PlanError(f"{device.cluster} has {most} devices, not {count}", field="devices", value=count, valid=f"1 to {most}")
     return count
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import Device, Rates, overlap_price, rates
+from bursar.devices import Device, Rates, overlap_price, rates_of
 from bursar.dims import Dim, at_least, at_most, choose, root
 from bursar.errors import PlanError
 from bursar.formula import formula
@@ -87,6 +87,8 @@ class Network:
     switch_small: float = 0.0
     axes: int = 0  # of a torus, with the devices on it; 0 where every pair of a domain has the whole link
     devices: Dim = 1
+    pod: float = 0.0  # devices below switches that pass all they send; 0 where all switches do
+    uplink: float = 0.0  # per device beyond its pod, when all devices of the pod send
     link_price: float = 0.0  # share of the time of communication that compute beside it loses
     port_price: float = 0.0
 
@@ -107,7 +109,18 @@ class Network:
     def bandwidth(self, ways: Dim, stride: Dim) -> Dim:
         """A byte of a gather enters a domain once, by any of the ports of the group's ranks there."""
         link = self.wires(ways)
-        return choose(ways * stride <= self.domain, link, at_most(link, self.together(ways, stride) * self.port))
+        ports = self.tapered(self.together(ways, stride) * self.port, ways, stride)
+        return choose(ways * stride <= self.domain, link, at_most(link, ports))
+
+    def mates(self, ways: Dim, stride: Dim) -> Dim:
+        """Ranks of a group in one pod."""
+        return at_least(at_most(self.pod / stride, ways), 1)
+
+    def tapered(self, rate: Dim, ways: Dim, stride: Dim) -> Dim:
+        """A rate of a ring, where it may leave its pod once: all rings of the pod share what leaves it."""
+        if not self.pod:
+            return rate
+        return choose(ways * stride <= self.pod, rate, at_most(rate, self.mates(ways, stride) * self.uplink))
 
     @formula("seconds per byte of an all-to-all", "s/B", "nccl")
     def pairs(self, ways: Dim, stride: Dim) -> Dim:
@@ -118,6 +131,8 @@ class Network:
         """Seconds per byte of an all-to-all across domains, and within one."""
         together = self.together(ways, stride)
         across = (ways - together) / (ways * self.port)
+        if self.pod:
+            across = at_least(across, (ways - self.mates(ways, stride)) / (ways * self.uplink))
         if self.axes:
             crossed = hops(together, spanned(together, self.devices, self.axes))
             return across, crossed * together / (ways * self.wires(together))
@@ -153,7 +168,7 @@ class Network:
     def circle(self, ways: Dim, stride: Dim) -> Group:
         """The same for ranks that also hand blocks to their neighbours: across domains a hand-over has one port."""
         link = self.wires(ways)
-        slowest = choose(ways * stride <= self.domain, link, at_most(link, self.port))
+        slowest = choose(ways * stride <= self.domain, link, at_most(link, self.tapered(self.port, ways, stride)))
         return self.group(ways, stride)._replace(neighbours=(ways - 1) / (ways * slowest), rounds=ways - 1)
 
     @formula("seconds of a message between stages", "s", "nccl")
@@ -164,17 +179,18 @@ class Network:
 def network(device: Device, devices: Dim, given: Rates | None = None) -> Network:
     """The links between so many devices, at the rates that are known or at those given; refused if they span domains that nothing
     is known to join."""
-    domain, achieved = device.domain.si, given or rates(device.id)
+    domain, achieved = device.domain.si, given or rates_of(device)
     if device.network is None and isinstance(devices, int) and devices > domain:
         raise PlanError(
             f"{devices} {device.id} span link domains of {int(domain)}, and no network between them is in the catalog",
             field="devices", value=devices, valid=f"1 to {int(domain)}",
         )  # fmt: skip
+    port = device.network.si * achieved.network.si if device.network else device.link.si * achieved.link.si
     return Network(
         link=device.link.si * achieved.link.si,
         link_latency=achieved.link_latency.si,
         domain=domain,
-        port=device.network.si * achieved.network.si if device.network else device.link.si * achieved.link.si,
+        port=port,
         port_latency=achieved.network_latency.si,
         link_small=achieved.link_small.si,
         port_small=achieved.network_small.si,
@@ -183,6 +199,8 @@ def network(device: Device, devices: Dim, given: Rates | None = None) -> Network
         switch_small=achieved.all_reduce_small.si,
         axes=int(device.axes.si) if device.axes else 0,
         devices=devices,
+        pod=device.pod.si if device.pod else 0.0,
+        uplink=port / device.oversubscription.si if device.oversubscription else port,
         link_price=overlap_price("link").si,
         port_price=overlap_price("network").si,
     )

@@ -144,12 +144,12 @@ def runtime(plan: Plan, device: Device | None, *, experts: bool) -> Dim:
     """Bytes of all usual overheads of a rank."""
     found = list(communicators(plan, device, experts=experts))
     together = Connected("all", sum([c.collective for c in found]), sum([c.peers for c in found]), sum([c.network for c in found]))
-    return fixed(device.id if device else "") + together.bytes(buffers("usual"))
+    return fixed(device.kin if device else "") + together.bytes(buffers("usual"))
 
 
 def of_plan(plan: Plan, device: Device | None, *, experts: bool) -> tuple[Overhead, ...]:
     """Every overhead of a rank; those of groups of one rank are left out."""
-    device_id = device.id if device else ""
+    device_id = device.kin if device else ""
     low, usual, high = (int(fact.si) for fact in context(device_id))
     found = [Overhead("context", usual, low, high, context(device_id).usual.source)]
     low, usual, high = workspace(device_id)
@@ -180,5 +180,5 @@ def allocated(tensor_bytes: Dim, count: Dim, block: int, workspaces: Dim) -> Dim
 def reserved(tensor_bytes: int, count: int, device: Device | None) -> Reserved:
     """Bytes that the allocator takes from the device for so many tensors: segments that are split have gaps."""
     facts = tables()["allocator"]
-    held = allocated(tensor_bytes, count, int(facts["block"].si), workspace(device.id if device else "")[1])
+    held = allocated(tensor_bytes, count, int(facts["block"].si), workspace(device.kin if device else "")[1])
     return Reserved(*[int(held * facts["reserved"][level].si) for level in LEVELS])

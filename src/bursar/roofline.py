@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bursar.devices import Device, Rates, casts, rates
+from bursar.devices import Device, Rates, casts, rates_of
 from bursar.dims import Dim
 from bursar.formula import formula
 from bursar.precision import Recipe, bits_of
@@ -69,7 +69,7 @@ class Roofline:
 
 def roofline(device: Device, recipe: Recipe, achieved: Rates | None = None) -> Roofline:
     """The roofline of a device under a recipe, at the rates that are known for it or at those given."""
-    found = achieved or rates(device.id)
+    found = achieved or rates_of(device)
     quantised = recipe.operand is not None
     wide = device.peak(recipe.activation if quantised else recipe.compute).si * found.matmul.si
     memory = device.memory_bandwidth.si

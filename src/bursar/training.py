@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Protocol
 
 from bursar import holdings, ledger, memory, moments, offloading, overheads, recompute, schedule_time, step_time
-from bursar.devices import Device, Rates, rates
+from bursar.devices import Device, Rates, rates_of
 from bursar.dims import Dim, at_least, most, split
 from bursar.errors import PlanError
 from bursar.host import Host, host
@@ -230,7 +230,7 @@ class Training:
         """The rates that its seconds are predicted at."""
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
-        return self.rates or rates(self.device.id)
+        return self.rates or rates_of(self.device)
 
     @cached_property
     def paces(self) -> dict[int, Pace]:

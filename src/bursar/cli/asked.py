@@ -48,4 +48,8 @@ def assumed(options: Options) -> Payload:
 def device_of(options: Options) -> Device | None:
     from bursar.devices import device
 
+    if options.get("cluster"):
+        from bursar.clusters import cluster
+
+        return cluster(options["cluster"]).placed(options["device"])
     return device(options["device"]) if options["device"] else None

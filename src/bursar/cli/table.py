@@ -43,7 +43,7 @@ DEGREES = (
     "ep_comm",
     "launch",
 )
-CLUSTER = ("device", "devices", "nodes")
+CLUSTER = ("device", "devices", "nodes", "cluster")
 RUN = ("tokens", "price")
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
