@@ -1,10 +1,10 @@
-"""The meter in real trainings on a CPU: a Llama of 9 M parameters for 200 steps through plain PyTorch, transformers' Trainer and
+"""The meter in real trainings on a CPU: a Llama of 1.3 M parameters for 200 steps through plain PyTorch, transformers' Trainer and
 Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand.
 
     python benchmarks/meter.py [STEPS]
 
-FLOPs of a run must equal the sum of what the ledger says of every sequence. The overhead is measured twice: by pairs of steps on the
-same batch, with and without the meter in random order, as the median of their differences with its 95 % interval; and as the time
+FLOPs of a run must equal the sum of what the ledger says of every sequence. The overhead is measured twice: by pairs of steps on
+the same batch, with and without the meter in random order, as the median of their differences with its 95 % interval; and as the time
 inside the meter's calls over that of the steps, readings included.
 """
 
@@ -27,10 +27,10 @@ from bursar import load
 from bursar.measure import Meter
 from bursar.training import sequence_flops
 
-WIDTH, ROWS, EVERY = 256, 8, 10
+WIDTH, ROWS, EVERY = 128, 8, 10
 CONFIG: dict[str, Any] = {
-    "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 4,
-    "vocab_size": 8000, "max_position_embeddings": 512,
+    "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "vocab_size": 2000, "max_position_embeddings": 512,
 }  # fmt: skip
 Batch = dict[str, torch.Tensor]
 Kind = tuple[str, Callable[[random.Random], tuple[Batch, list[int]]]]

@@ -5,7 +5,7 @@ and the share of measured times inside the printed band; then what is left after
 on the same device, and after three (compute, attention, communication) from a third of these rows, on the rest. Dense models and
 mixtures of experts are calibrated apart. Then the ten worst rows of NVIDIA's Megatron sets, and why rows were left out.
 
-`--rows` prints every row with where its time goes, `--left-out` every row that is not read.
+`--rows` prints every row with where its time goes, `--left-out` every row that is not read, `--markdown` the page of all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.timed import Row, Unread
+from benchmarks.timed.page import page
 from benchmarks.timed.statistics import Errors, Timed, after_three, errors, left_out_once, timed
 
 READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry", "maxtext")
@@ -33,20 +34,24 @@ def read(folder: Path) -> tuple[list[Row], list[Unread]]:
 def main(folder: Path, sources: tuple[str, ...], options: set[str]) -> None:
     rows, unread = read(folder)
     replayed = [timed(row) for row in rows if not sources or row.source in sources]
-    names = list(dict.fromkeys(row.row.source for row in replayed))
+    groups = [(name, [row for row in replayed if row.row.source == name]) for name in dict.fromkeys(r.row.source for r in replayed)]
+    both = [row for row in replayed if row.row.source in NVIDIA]
+    if both:
+        groups.append(("NVIDIA's Megatron sets", both))
+    if "--markdown" in options:
+        print(page(groups, _worst(both, 10), unread))
+        return
     head, after = f"{'mean':>6} {'bias':>7} {'worst':>7} {'in band':>8}", f"{'rows':>5} {'mean':>6} {'in band':>8}"
     print(f"{'':28}  {'as predicted':^31}   {'one multiplier':^21}   {'three multipliers':^21}")
     print(f"{'source':22} {'rows':>5}  {head}   {after}   {after}")
-    for name in names:
-        _line(name, [row for row in replayed if row.row.source == name])
-    both = [row for row in replayed if row.row.source in NVIDIA]
+    for name, part in groups:
+        _line(name, part)
     if both:
-        _line("NVIDIA's Megatron sets", both)
         print("\nfurthest off of NVIDIA's Megatron sets, those of one model and device once")
         for row in _worst(both, 10):
             print(f"  {row.row.name:78} measured {row.row.measured:8.3f} s  predicted {row.predicted:8.3f}  {row.error:+.1%}")
     print(f"\n{len(unread)} rows are left out")
-    for (name, reason), count in sorted(Counter((row.source, row.reason) for row in unread).items()):
+    for (name, reason), count in sorted(Counter((left.source, left.reason) for left in unread).items()):
         print(f"  {count:4} {name}: {reason}")
     if "--rows" in options:
         for row in replayed:
@@ -54,8 +59,8 @@ def main(folder: Path, sources: tuple[str, ...], options: set[str]) -> None:
                 f"{row.row.source}: {row.row.name}: {row.row.measured:.4f} s, {row.predicted:.4f} ({row.error:+.1%}) {_parts(row)}"
             )
     if "--left-out" in options:
-        for row in unread:
-            print(f"{row.source}: {row.name}: {row.reason}")
+        for left in unread:
+            print(f"{left.source}: {left.name}: {left.reason}")
 
 
 def _line(name: str, rows: list[Timed]) -> None:

@@ -20,7 +20,7 @@ import bursar
 
 # a room is a file of the house or a package of it; the order within a floor is the order of its imports
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "formula", "dims", "facts", "formats", "notation"),
+    ("errors", "formula", "dims", "facts", "own", "formats", "notation"),
     ("step", "tree", "ops", "kernels"),
     ("config", "catalog", "families", "checkpoints"),  # a catalog of configs: it reads files and knows no model
     ("precision", "optimizers", "adapters", "recompute", "marks", "parallel", "plan", "holdings", "rules"),
@@ -53,7 +53,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "adviser",
         "scaling",
         "budget",
+        "goodput",
+        "energy",
         "ridge",
+        "layer_roofline",
         "audit",
         "explain",
         "register",

@@ -50,7 +50,7 @@ def _plan(row: dict[str, str], layers: int, word: str) -> Plan:
     found = degrees(row, layers)
     return Plan(
         **found, sequence=found["tensor"] > 1, zero=3 if "FSDP" in row["sharding"] else 1, precision=PRECISIONS[row["precision"]],
-        recompute=_recompute(row), overlap=_overlap(row, word), expert_comm=_dispatcher(row, word),
+        recompute=_recompute(row), overlap=_overlap(row, word), expert_comm=_dispatcher(row, word), launch=_launch(row),
     )  # fmt: skip
 
 
@@ -71,6 +71,12 @@ def _dispatcher(row: dict[str, str], word: str) -> str:
         word == "GPT OSS 120B" and row["precision"] == "BF16"
     )
     return "all-to-all" if plain else "deduplicated"
+
+
+def _launch(row: dict[str, str]) -> str:
+    """As the recipe of the repository says, where its layout is that of the row."""
+    graphs = row["head_recipe_cuda_graph"].split(" ")[0] not in ("", '"none"')
+    return "graph" if graphs and row["head_recipe_match"].startswith("layout") else "eager"
 
 
 def _recompute(row: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ UNITS: dict[str, float] = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
     "FLOP": 1, "FLOP/s": 1, "GFLOP/s": 10**9, "TFLOP/s": 10**12, "PFLOP/s": 10**15, "TOP/s": 10**12,
     "B/s": 1, "GB/s": 10**9, "TB/s": 10**12, "Gb/s": 125_000_000,
-    "s": 1, "ms": 1e-3, "us": 1e-6, "W": 1, "kW": 1000,
+    "s": 1, "ms": 1e-3, "us": 1e-6, "h": 3600, "days": 86_400, "W": 1, "kW": 1000, "kg/kWh": 1, "g/kWh": 1e-3,
     "1": 1, "tokens": 1, "devices": 1, "USD/device-hour": 1,
 }  # fmt: skip
 

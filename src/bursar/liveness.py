@@ -267,6 +267,11 @@ class Passes:
         """What stays between the passes."""
         return self.live(tuple(sorted(self.found.wiring.stays)))
 
+    @property
+    def caches(self) -> bool:
+        """Whether its forward pass leaves more than what stays."""
+        return bool(self.found.wiring.cached)
+
     @cached_property
     def cached(self) -> Dim:
         """Bytes that it leaves until the forward pass of all blocks is over, beside what stays."""

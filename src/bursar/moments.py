@@ -175,6 +175,6 @@ def peak(standing: Memory, load: StageLoad, update: Dim) -> Dim:
             between = part.kept + part.logits
             after, last = after + times * between, after + between
             work.append(part.passes.top(shown) - last)
-    if any(part.passes.found.wiring.cached for run in load.runs for part, _ in run):
+    if any(part.passes.caches for run in load.runs for part, _ in run):
         work += [place.load.passes.totals[0] + place.cached - place.kept - place.logits for place in places(load)]
     return most([standing.peak + most(work), at_the_update(standing, update).peak])

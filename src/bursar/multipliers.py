@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bursar.devices import Rates
 from bursar.facts import Fact
@@ -18,6 +18,7 @@ from bursar.training import Training
 STEP = 1.02  # by which a multiplier is moved to see what share of a step it governs
 PRIOR = 0.01  # (5 % of noise / a factor of e^0.5 of doubt) squared
 ROUNDS = 30
+MOST = 2.0  # of the logarithm of a multiplier
 
 
 class Multipliers(NamedTuple):
@@ -62,21 +63,23 @@ def one(ratios: Sequence[float]) -> float:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
-def three(runs: Sequence[tuple[Multipliers, float]]) -> Multipliers:
-    """Multipliers from runs, each with its shares and its measured over its predicted time."""
+def three(runs: Sequence[tuple[Multipliers, float]], prior: Any = None) -> Multipliers:
+    """Multipliers from runs, each with its shares and its measured over its predicted time. `prior` (3 × 3) is how much the
+    logarithms of the three are drawn towards zero: the noise of a run squared, over their covariance; by default PRIOR for each."""
     import numpy as np
 
     governed = np.array([found for found, _ in runs])
     fixed = 1 - governed.sum(axis=1)
     wanted = np.log([ratio for _, ratio in runs])
     logs = np.zeros(len(Multipliers._fields))
+    drawn = PRIOR * np.eye(len(logs)) if prior is None else prior
     for _ in range(ROUNDS):
         parts = governed * np.exp(logs)
         total = np.maximum(fixed + parts.sum(axis=1), 1e-9)
         slopes = parts / total[:, None]
         missing = wanted - np.log(total)
-        normal = slopes.T @ slopes + PRIOR * np.eye(len(logs))
-        logs = np.clip(logs + np.linalg.solve(normal, slopes.T @ missing - PRIOR * logs), -2, 2)
+        normal = slopes.T @ slopes + drawn
+        logs = np.clip(logs + np.linalg.solve(normal, slopes.T @ missing - drawn @ logs), -MOST, MOST)
     return Multipliers(*map(float, np.exp(logs)))
 
 

@@ -27,16 +27,9 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
     """Seconds of the forward and the backward pass of an operator; one that moves nothing takes none. `rate` says the bytes of an
     element of every kind of tensor."""
     op, step = line.op, line.step
-    moved, backward_moved = op.moved(step), op.backward_moved(step)
+    moved, backward_moved, width = traffic(line, kernel, rate)
     if type(moved) is int and moved == 0:
         return 0, 0
-    width = rate["activation"] if op.cast is None else rate[op.makes]  # under autocast it may be FP32
-    if kernel.scratch:
-        scratch = kernel.scratch(op, step)
-        moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
-    if kernel.name in COMPOSED:
-        between = _between(line, kernel, rate) / width
-        moved, backward_moved = moved + 2 * between, backward_moved + 2 * between
     if op.engine == "vector":
         if op.slot in OWN_RATE:
             return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
@@ -55,6 +48,22 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
     if not (narrow and isinstance(op, Linear)):
         return there, back
     return there + roof.cast(op.tokens(step) * op.d_in), back if op.still else back + roof.cast(op.made(step))
+
+
+def traffic(line: Line, kernel: Implementation, rate: Mapping[str, int | Fraction]) -> tuple[Dim, Dim, int | Fraction]:
+    """Elements that the forward and the backward pass of an operator move, and the bytes of one; no elements, if it moves nothing."""
+    op, step = line.op, line.step
+    moved, backward_moved = op.moved(step), op.backward_moved(step)
+    width = rate["activation"] if op.cast is None else rate[op.makes]  # under autocast it may be FP32
+    if type(moved) is int and moved == 0:
+        return 0, 0, width
+    if kernel.scratch:
+        scratch = kernel.scratch(op, step)
+        moved, backward_moved = moved + scratch, backward_moved + 2 * scratch
+    if kernel.name in COMPOSED:
+        between = _between(line, kernel, rate) / width
+        moved, backward_moved = moved + 2 * between, backward_moved + 2 * between
+    return moved, backward_moved, width
 
 
 def _between(line: Line, kernel: Implementation, rate: Mapping[str, int | Fraction]) -> Dim:

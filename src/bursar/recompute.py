@@ -121,6 +121,6 @@ def _as_marked(keeps: Keeps) -> Keeps:
             return items
         if mark.inside:
             return (*mark.holds, *(item for item in items if isinstance(item, Extra) and item.shared))
-        return tuple(item for item in items if item not in mark.drops)
+        return tuple(item for item in items if not (isinstance(item, str) and item in mark.drops))
 
     return kept_as_marked

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bursar.cli.asked import Options, Payload
+
+if TYPE_CHECKING:
+    from bursar.facts import Fact
 
 
 def models(options: Options) -> Payload:
@@ -30,17 +35,47 @@ def models(options: Options) -> Payload:
     return {"models": rows}
 
 
+def fact(found: Fact | None) -> Payload | None:
+    """A fact as JSON has it."""
+    if found is None:
+        return None
+    note = {"note": found.note} if found.note else {}
+    return {"value": found.value, "unit": found.unit, "source": found.source.title, "as_of": found.source.as_of, **note}
+
+
+def clusters(options: Options) -> Payload:
+    """The catalog of clusters: device, node, link domain and network, each number with its source."""
+    from bursar import clusters as catalog
+
+    rows = []
+    for name in catalog.names():
+        cluster = catalog.cluster(name)
+        device = cluster.placed()
+        rows.append(
+            {
+                "cluster": name,
+                "name": cluster.name,
+                "device": device.id,
+                "node": fact(device.node),
+                "node_power": fact(device.node_power),
+                "link_kind": device.link_kind,
+                "link": fact(device.link),
+                "link_domain": fact(device.domain),
+                "network_kind": device.network_kind,
+                "network": fact(device.network),
+                "topology": cluster.topology,
+                "pod": fact(cluster.pod),
+                "oversubscription": fact(cluster.oversubscription),
+                "size": fact(cluster.size),
+            }
+        )
+    return {"clusters": rows}
+
+
 def devices(options: Options) -> Payload:
     """The catalog of devices: dense peaks, memory, links, each number with its source."""
     from bursar import devices as catalog
     from bursar import host
-    from bursar.facts import Fact
-
-    def fact(found: Fact | None) -> Payload | None:
-        if found is None:
-            return None
-        note = {"note": found.note} if found.note else {}
-        return {"value": found.value, "unit": found.unit, "source": found.source.title, "as_of": found.source.as_of, **note}
 
     rows = []
     for name in catalog.names():

@@ -21,6 +21,7 @@ def _job(training: Training, options: Options) -> Payload:
         "global_batch_tokens": training.global_batch * training.length,
         "devices": plan.devices,
         "device": training.device.id if training.device else None,
+        **({"cluster": training.device.cluster} if training.device and training.device.cluster else {}),
         "plan": plan.options(),
         **assumed(options),
     }
@@ -126,7 +127,11 @@ def time(options: Options) -> Payload:
     if device is None:
         raise PlanError("a time needs a device", field="device", valid="--device NAME")
     training, batch = jobs.training(model_of(options), options, device)
-    found = {**_job(training, options), "asked_tokens": batch.asked_tokens, **times_of(training), **run_of(training, options)}
+    from bursar.cli import running
+
+    run = run_of(training, options)
+    found = {**_job(training, options), "asked_tokens": batch.asked_tokens, **times_of(training), **run}
+    found |= {**running.conventions_of(training, options), **running.wall(training, run, options)}
     return {**found, "entries": _seconds(training)}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from bursar.cli.asked import Options, Payload, assumed, model_of
 from bursar.errors import BursarError
+from bursar.options import OPTIONS
 
-Options = dict[str, Any]
-Payload = dict[str, Any]
+INSTALL = "pip install 'bursar[torch]'"
 
 
 def trace(options: Options) -> Payload:
@@ -16,7 +18,7 @@ def trace(options: Options) -> Payload:
         from bursar import measure
         from bursar.measure import target
     except ImportError:
-        raise BursarError("measuring needs PyTorch", field="target", valid="pip install 'bursar[torch]'") from None
+        raise BursarError("measuring needs PyTorch", field="target", valid=INSTALL) from None
     made = target.make(options["target"], options["on"])
     found = measure.trace(made.module, *made.args, strict=bool(options["strict"]), **made.kwargs)
     return {
@@ -37,10 +39,47 @@ def trace(options: Options) -> Payload:
         "by_operator": dict(found.by_operator),
         "modules": [part._asdict() for part in found.parts],
         "saved": [item._asdict() for item in found.saved],
-        "unknown_ops": [{"op": name, "calls": calls} for name, calls in found.unknown.items()],
+        "unknown_ops": _operators(found.unknown),
         "depth": options["depth"],
         "html": options["html"],
     }
+
+
+VERIFIED = 64  # tokens where no length is asked for: enough to tell every dimension apart
+DIFFERS = 2  # exit status where a difference has no cause
+
+
+def verify(options: Options) -> Payload:
+    """What is predicted of a MODEL beside what transformers' module of it has; fails where a difference is not explained."""
+    try:
+        from bursar.measure import verify as verifying
+    except ImportError:
+        raise BursarError("verifying needs PyTorch and transformers", field="model", valid=f"{INSTALL} transformers") from None
+    from bursar.report.words import say
+
+    model, seq, batch = model_of(options), options["seq"] or VERIFIED, options["batch"]
+    kernels = "sdpa" if options["kernels"] == OPTIONS["kernels"].default else options["kernels"]
+    found = verifying.verify(model, seq, batch, kernels)
+    causes = [{**cause._asdict(), "cause": cause.reason, "reason": say(cause.reason, "en")} for cause in found.causes]
+    return {
+        "model": model.name,
+        "seq": seq,
+        "batch": batch,
+        "kernels": kernels,
+        "predicted": found.predicted._asdict(),
+        "measured": found.measured._asdict(),
+        "difference": found.difference,
+        "causes": causes,
+        "unexplained": found.unexplained,
+        "missing": [{"quantity": name, "cause": key, "reason": say(key, "en")} for name, key in found.missing.items()],
+        "unknown_ops": _operators(found.unknown),
+        "exit_status": DIFFERS if found.unexplained else 0,
+        **assumed(options),
+    }
+
+
+def _operators(unknown: Mapping[str, int]) -> list[Payload]:
+    return [{"op": name, "calls": calls} for name, calls in unknown.items()]
 
 
 def _kept(made: Any, options: Options) -> Payload:

@@ -45,6 +45,7 @@ DEGREES = (
 )
 CLUSTER = ("device", "devices", "nodes", "cluster")
 RUN = ("tokens", "price")
+WALL = ("convention", "mtbf_device_hours", "storage", "restart", "checkpoint_every", "pue", "grid")
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
 JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"
@@ -243,7 +244,7 @@ VERBS: Mapping[str, Verb] = {
         "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1", answers=JOB, pictures=PICTURES,
     ),
     "time": Verb(
-        True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *READ, "chart"),
+        True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *WALL, *READ, "chart"),
         "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
         answers=JOB, pictures=PICTURES,
     ),
@@ -260,9 +261,11 @@ VERBS: Mapping[str, Verb] = {
          "peak", "mfu", "seconds", "days", "device_hours", "usd", "price", "recompute", *READ),
         "run --params 70B --tokens 15T --device h100-sxm --devices 1024 --mfu 0.5",
     ),
-    "roofline": _budget(
-        "", ("device", "precision", "peak", "bandwidth", "flops", "bytes", "seconds"),
-        "roofline --device h100-sxm --flops 5.4e8 --bytes 5.4e8",
+    "roofline": Verb(
+        False,
+        ("peak", "bandwidth", "flops", "bytes", "seconds", "seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *CLUSTER, *READ, "chart"),
+        "bursar roofline llama-3-8b --device h100-sxm --seq 8k", "[model]", "bursar.cli.roofline", "bursar.report.roofline",
+        "bursar.report.roofline",
     ),
     "states": _budget(
         "", ("params", "precision", "grad_dtype", "optimizer", "state_dtype", "dp", "zero", "device", "capacity"),
@@ -280,6 +283,13 @@ VERBS: Mapping[str, Verb] = {
     ),
     "trace": Verb(
         False, ("on", "strict", "depth", "optimizer_states", "values", "html"), "bursar trace my_model.py:make", "target", MEASURED, "bursar.report.measure"
+    ),
+    "profile": Verb(
+        False, ("seq", "micro_batch", "layers", "precision", "kernels", "optimizer", "set", "trace_file", "html", "chart"),
+        "bursar profile llama-3-8b --layers 1 --seq 64", "what", "bursar.cli.profile", "bursar.report.profile", "bursar.report.profile",
+    ),
+    "verify": Verb(
+        True, ("seq", "batch", "kernels", "set"), "bursar verify llama-3-8b --seq 512", answers=MEASURED, report="bursar.report.measure"
     ),
     "formats": Verb(
         False, ("chart",), "bursar formats", "", "bursar.cli.formats", "bursar.report.formats", "bursar.report.formats"
@@ -300,6 +310,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "models": Verb(False, (), "bursar models", answers=CATALOGS),
     "devices": Verb(False, (), "bursar devices --json", answers=CATALOGS),
+    "clusters": Verb(False, (), "bursar clusters", answers=CATALOGS, report="bursar.report.clusters"),
     "optimizers": Verb(False, (), "bursar optimizers", answers=CATALOGS),
     "optimizer": Verb(False, (), "bursar optimizer race", answers="bursar.cli.optimizers", verbs=OPTIMIZER),
     "init": Verb(False, (), "bursar init xavier --fan-in 4096 --fan-out 1024", answers="bursar.cli.init", verbs=INIT),

@@ -136,7 +136,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("function_input", "delta", "decay"),
     ("exponential", "delta", "decays pair_decays decays_of_q decays_of_k decays_of_chunks"),
     ("excluded", "delta", "masked"),
-    ("operand", "delta", "k_products q_products scores deltas v_new decayed_q_and_k"),
+    ("operand", "delta", "k_products q_products scores deltas v_new decayed_q_and_k ordered_by_head"),
     ("operand", "delta", "operands_across operands_within states_of_products"),
     ("solved", "delta", "system solved_k solved_v solved_keys solved_values"),
     ("states", "delta", "states"),

@@ -36,7 +36,7 @@ class Counts(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Why a quantity differs, and by how much: predicted less measured."""
+    """A quantity that differs, by how much (predicted less measured), and the key of the sentence that says why."""
 
     quantity: str
     difference: int
@@ -83,7 +83,7 @@ def verify(model: Model, seq: int, batch: int = 1, kernels: str = "sdpa") -> Ver
             kept = trace(module, backward=False, **given)
     ours, missing = predicted(model, seq, batch, kernels)
     if cached is None:
-        missing["kv_elements"] = "the module hands out no cache"
+        missing["kv_elements"] = "missing_cache"
     total = None if cached is None else cached.cache + cached.state
     measured = Counts(counted.params, counted.forward, counted.backward, kept.saved_bytes, total)
     found = [cause for cause in _causes(model, module, cached, seq, batch) if cause.difference]
@@ -91,7 +91,7 @@ def verify(model: Model, seq: int, batch: int = 1, kernels: str = "sdpa") -> Ver
 
 
 def predicted(model: Model, seq: int, batch: int, kernels: str) -> tuple[Counts, dict[str, str]]:
-    """The prediction, and why a quantity has none."""
+    """The prediction, and the key of why a quantity has none."""
     flops = model.flops(seq, batch, "full")
     cache = model.kv(seq, batch, "bf16")
     saved: int | None = None
@@ -100,7 +100,7 @@ def predicted(model: Model, seq: int, batch: int, kernels: str) -> tuple[Counts,
         plan = Plan(kernels=kernels, precision=PRECISION, micro_batch=batch)
         saved = int(model.activations(plan, seq).total)
     else:
-        missing["saved_bytes"] = "what this family's modules keep was not described"
+        missing["saved_bytes"] = "missing_saved"
     kv = int(cache.bytes + batch * cache.state_bytes) // DTYPE.itemsize
     return Counts(int(model.params()), int(flops.forward), int(flops.backward), saved, kv), missing
 
@@ -108,14 +108,14 @@ def predicted(model: Model, seq: int, batch: int, kernels: str) -> tuple[Counts,
 def _causes(model: Model, module: Any, cached: Held | None, seq: int, batch: int) -> Iterator[Cause]:
     values = model.published.values
     biases = sum(tensor.numel() for name, tensor in module.named_buffers() if name.endswith("e_score_correction_bias"))
-    yield Cause("params", biases, "biases that steer a router are trained without a gradient; transformers keeps them as buffers")
+    yield Cause("params", biases, "cause_biases")
     for work in causes.works(module, seq, batch):
         yield Cause("forward_flops", work.forward, work.reason)
         yield Cause("backward_flops", work.backward, work.reason)
     for difference, reason in keeping.saved(values, DTYPE.itemsize, seq, batch):
         yield Cause("saved_bytes", difference, reason)
     if cached is not None:
-        yield Cause("kv_elements", cached.dropped, "after a step the oldest token of a full window is dropped: the next takes its place")
+        yield Cause("kv_elements", cached.dropped, "cause_window")
         cache = model.kv(seq, batch, "bf16")
         row = keeping.cached(values, int(cache.elements_per_token), int(cache.bytes) // DTYPE.itemsize, seq * batch)
         if row is not None:

@@ -25,5 +25,6 @@ ROWS: tuple[Option, ...] = (
     Option(
         "values", None, False, (), "mean, std and largest magnitude of every parameter", "每个参数张量的均值、标准差与最大绝对值"
     ),
+    Option("trace_file", str, None, (), "file for the step as a Chrome trace", "Chrome trace 文件"),
     Option("html", str, None, (), "file for the report as HTML", "HTML 报告文件"),
 )

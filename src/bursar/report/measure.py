@@ -20,8 +20,8 @@ LEVELS = 3  # of modules, where no depth is asked for
 
 def show(verb: str, payload: Payload, lang: str) -> None:
     """Print the answer of a verb, and write it as HTML where a file was named."""
-    trace(payload, lang, screen())
-    if payload["html"]:
+    {"trace": trace, "verify": verify}[verb](payload, lang, screen())
+    if payload.get("html"):
         _html(payload, lang)
 
 
@@ -37,6 +37,34 @@ def trace(payload: Payload, lang: str, console: Console) -> None:
         console.print(say("trace_state", lang, name=name, **facts), markup=False)
     for row in payload.get("values", []):
         console.print(say("trace_values", lang, **row), markup=False)
+    _unknown(payload, lang, console)
+
+
+def verify(payload: Payload, lang: str, console: Console) -> None:
+    """Both sides and their differences, the causes, what is not compared, and the verdict."""
+    facts = {key: payload[key] for key in ("model", "batch", "seq", "kernels")}
+    console.print(Text(say("verify_title", lang, **facts), style="bold"))
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("verify_quantity", lang))
+    for key in ("predicted", "measured", "difference"):
+        table.add_column(say(f"verify_{key}", lang), justify="right")
+    for name, difference in payload["difference"].items():
+        sides = [whole(payload[side][name]) if payload[side][name] is not None else "-" for side in ("predicted", "measured")]
+        table.add_row(say(f"verify_{name}", lang), *sides, f"{difference:+,}" if difference else "=" if difference == 0 else "-")
+    console.print(table)
+    for row in payload["causes"]:
+        told = {"quantity": say(f"verify_{row['quantity']}", lang), "reason": say(row["cause"], lang)}
+        console.print(say("verify_cause", lang, difference=row["difference"], **told), markup=False)
+    for row in payload["missing"]:
+        told = {"quantity": say(f"verify_{row['quantity']}", lang), "reason": say(row["cause"], lang)}
+        console.print(say("verify_missing", lang, **told), style="dim", markup=False)
+    _unknown(payload, lang, console)
+    names = ", ".join(f"{say(f'verify_{name}', lang)} {value:+,}" for name, value in payload["unexplained"].items())
+    verdict = "verify_unexplained" if names else "verify_explained" if payload["causes"] else "verify_exact"
+    console.print(say(verdict, lang, names=names), style="bold", markup=False)
+
+
+def _unknown(payload: Payload, lang: str, console: Console) -> None:
     if payload["unknown_ops"]:
         names = ", ".join(f"{item['op']} ({item['calls']})" for item in payload["unknown_ops"])
         console.print(say("trace_unknown", lang, names=names), style="bold", markup=False)

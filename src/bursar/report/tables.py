@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bursar.report import running
 from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
 
@@ -247,6 +248,7 @@ def _time(payload: Payload, lang: str, console: Console) -> None:
     rates = f"{short(payload['tokens_per_s'])}tokens/s, {payload['model_tflops_per_device']:.1f} TFLOP/s per device"
     console.print(f"{rates}, MFU {percent(payload['mfu'])}, HFU {percent(payload['hfu'])}", style="bold")
     _run_line(payload, lang, console)
+    running.lines(payload, lang, console)
     _notes(payload, lang, console)
 
 

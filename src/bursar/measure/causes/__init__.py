@@ -20,8 +20,8 @@ def llama4(mixture: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Work
     """Gate, up and down of every expert for every token, and of those alone that a token is routed to."""
     experts = mixture.experts
     one = 2 * seq * batch * 3 * int(experts.hidden_size) * int(experts.expert_dim)
-    yield work("experts", int(mixture.top_k) * one, "the experts that a token is routed to")
-    yield work("linear", -int(mixture.num_experts) * one, "every expert runs on every token, with zeros where it is not routed")
+    yield work("experts", int(mixture.top_k) * one, "cause_routed")
+    yield work("linear", -int(mixture.num_experts) * one, "cause_all_experts")
 
 
 WORK: Mapping[str, Row] = {

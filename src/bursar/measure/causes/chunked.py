@@ -8,8 +8,6 @@ from typing import Any
 from bursar.measure.causes.work import Work, cut_off, work
 
 CHUNK = 64  # tokens that transformers' delta rules take at once
-FILLED = "the last chunk is filled up to 64 tokens"
-STATES = "no gradient goes to the zero state before the first chunk, nor from the state after the last, which nothing reads"
 
 
 def _filled_up(seq: int) -> tuple[int, int]:
@@ -27,7 +25,7 @@ def _pairs(seq: int, chunk: int = CHUNK) -> int:
 def _states(rows: int, first: int, last: int, k: int, v: int, reads: int) -> Work:
     """Gradients that there are not: of the zero state, which `reads` products of the first chunk read, and of the last chunk's
     state, with respect to both of its factors."""
-    return Work("scan", 0, 2 * rows * (reads * first + 2 * last) * k * v, STATES)
+    return Work("scan", 0, 2 * rows * (reads * first + 2 * last) * k * v, "cause_states")
 
 
 def delta_net(layer: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Work]:
@@ -37,9 +35,9 @@ def delta_net(layer: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Wor
     solved = real * (k + v)
     yield Work(
         "scan", rows * (2 * solved - pairs * (k + v)), rows * (4 * solved - 3 * pairs * (k + v)),
-        "T K and T V are solved as triangles, in half the FLOPs of products with a square, for chunks filled up to 64 tokens",
+        "cause_solved",
     )  # fmt: skip
-    yield work("scan", -2 * rows * ((pairs - real) * (2 * k + v) + (tokens - seq) * 3 * k * v), FILLED)
+    yield work("scan", -2 * rows * ((pairs - real) * (2 * k + v) + (tokens - seq) * 3 * k * v), "cause_filled")
     yield _states(rows, CHUNK, CHUNK, k, v, reads=2)
     yield cut_off(int(layer.conv_dim), int(layer.conv_kernel_size), seq, batch, cached=cached)
 
@@ -48,8 +46,8 @@ def kimi_delta(layer: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Wo
     """Kimi Delta Attention. Its decay is one for every element, so that K Kᵀ and Q Kᵀ are no matrix products as written."""
     rows, d = batch * int(layer.num_heads), int(layer.head_dim)
     (tokens, pairs), real = _filled_up(seq), _pairs(seq)
-    yield work("scan", 2 * rows * real * 2 * d, "K Kᵀ and Q Kᵀ are written as sums of products of elements")
-    yield work("scan", -2 * rows * ((pairs - real) * 3 * d + (tokens - seq) * 3 * d * d), FILLED)
+    yield work("scan", 2 * rows * real * 2 * d, "cause_sums")
+    yield work("scan", -2 * rows * ((pairs - real) * 3 * d + (tokens - seq) * 3 * d * d), "cause_filled")
     yield _states(rows, CHUNK, CHUNK, d, d, reads=2)
     yield cut_off(int(layer.conv_dim), int(layer.conv_kernel_size), seq, batch, cached=cached)
 

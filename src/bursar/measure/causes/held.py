@@ -11,7 +11,8 @@ Values: TypeAlias = Mapping[str, Any]
 
 
 class Bytes(NamedTuple):
-    """A tensor, the bytes that are described and kept of it, and why they differ. Letters: width bytes of a working element."""
+    """A tensor, the bytes that are described and kept of it, and the key of why they differ, each of (config,
+    bytes of a working element, length, sequences)."""
 
     tensor: str
     described: Callable[[Values, int, int, int], int]
@@ -35,7 +36,7 @@ SAVED: Mapping[str, tuple[Bytes, ...]] = {
             "rotary tables",
             lambda values, width, seq, batch: 2 * seq * _rotated(values) * width,
             lambda values, width, seq, batch: 2 * seq * _head(values) * width,
-            "transformers rotates whole heads, whatever partial_rotary_factor says (`MiniMaxRotaryEmbedding`)",
+            "cause_rotated",
         ),
     ),
 }
@@ -49,7 +50,7 @@ def saved(values: Values, width: int, seq: int, batch: int) -> list[tuple[int, s
 
 class Cache(NamedTuple):
     """Elements that transformers' cache holds of a family, of (config, elements of a token in all layers, elements that the
-    attention looks at, tokens of all sequences), and why."""
+    attention looks at, tokens of all sequences), and the key of why."""
 
     held: Callable[[Values, int, int, int], int]
     reason: str
@@ -65,9 +66,9 @@ def _repeated(values: Values, per_token: int, seen: int, tokens: int) -> int:
 
 
 CACHE: Mapping[str, Cache] = {
-    "falcon": Cache(_repeated, "keys and values are held repeated to all heads"),
-    "gpt_neo": Cache(_whole, "every token of a layer with a window is held"),
-    "minimax": Cache(_whole, "every token of a layer with a window is held"),
+    "falcon": Cache(_repeated, "cause_repeated"),
+    "gpt_neo": Cache(_whole, "cause_whole"),
+    "minimax": Cache(_whole, "cause_whole"),
 }
 
 

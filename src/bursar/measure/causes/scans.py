@@ -11,26 +11,23 @@ from typing import Any
 
 from bursar.measure.causes.work import Work, cut_off, work
 
-BY_ELEMENT = "the scan multiplies element by element, which no matrix product shows"
+BY_ELEMENT = "cause_by_element"
 
 
 def mamba(mixer: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Work]:
     """Δ A, (Δ x) B, a multiply-add of h and one of C h for every element of the state and token (arXiv:2312.00752, section 3.2)."""
     channels, states = int(mixer.intermediate_size), int(mixer.ssm_state_size)
     yield work("scan", batch * seq * channels * states * (1 + 1 + 2 + 2), BY_ELEMENT)
-    yield work("linear", -2 * batch * seq * channels * states, "C h, of the scan's FLOPs, is a matrix product for every token")
+    yield work("linear", -2 * batch * seq * channels * states, "cause_read_out")
     yield cut_off(channels, int(mixer.conv_kernel_size), seq, batch, cached=cached)
 
 
 def mamba2(mixer: Any, seq: int, batch: int, *, cached: bool) -> Iterator[Work]:
     heads, head_dim, groups = int(mixer.num_heads), int(mixer.head_dim), int(mixer.n_groups)
     states, chunk = int(mixer.ssm_state_size), int(mixer.chunk_size)
-    yield work("scan", 2 * batch * _chunked(heads, head_dim, groups, states, chunk, seq), "the scan, chunk by chunk")
+    yield work("scan", 2 * batch * _chunked(heads, head_dim, groups, states, chunk, seq), "cause_scan")
     written = 2 * batch * heads * _filled_up(head_dim, states, chunk, seq)
-    yield work(
-        "linear", -written,
-        "the scan as it is written: chunks filled up, C Bᵀ for every head of a group, states by a square of decays between chunks",
-    )  # fmt: skip
+    yield work("linear", -written, "cause_written_scan")
     yield cut_off(heads * head_dim + 2 * groups * states, int(mixer.conv_kernel_size), seq, batch, cached=cached)
 
 

@@ -18,18 +18,24 @@ from bursar.report.words import (
     matrix,
     measure,
     optimizers,
+    profile,
+    running,
     scaling,
+    verify,
 )
 from bursar.report.words.words import Words
 
 TOPICS: tuple[Mapping[str, Words], ...] = (
     jobs.WORDS,
+    running.WORDS,
     inverse.WORDS,
     scaling.WORDS,
     budget.WORDS,
     check.WORDS,
     matrix.WORDS,
     measure.WORDS,
+    profile.WORDS,
+    verify.WORDS,
     explain.WORDS,
     explain_reasons.WORDS,
     formats.WORDS,

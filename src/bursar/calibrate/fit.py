@@ -1,0 +1,148 @@
+"""Multipliers from runs: the seconds of compute, attention and communication over those at a device's rates.
+
+    ln m = c + own,  c ~ N(0, common²),  own ~ N(0, attention²) of attention, N(0, communication²) of communication, 0 of compute
+    ln(measured / predicted(m)) ~ N(0, noise²)
+
+so that one run moves all three together, and runs that differ in length or in how they are cut tell them apart. Each run's step is
+taken as linear in the multipliers about those that are found, which is exact but where one wait overtakes another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bursar import multipliers
+from bursar.calibrate.runs import Run
+from bursar.errors import PlanError
+from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.multipliers import Multipliers
+
+TURNS = 4  # of taking the tangent where the last fit ended
+PUBLISHED = 4  # runs that the published ones count as, beside one's own errors
+QUANTILE = 1.6449  # of a normal: five in a hundred lie beyond
+
+
+class Tangent(NamedTuple):
+    """A run's step as a linear function of multipliers: seconds at one, and the share of them that each governs."""
+
+    base: float
+    shares: Multipliers
+
+    def at(self, by: Multipliers) -> float:
+        return self.base * multipliers.predicted(self.shares, by)
+
+
+class Fit(NamedTuple):
+    """Multipliers with how much of each the runs settled (0: as before, 1: they alone), and for every run measured over predicted
+    time as it came, with the multipliers, and with those of the runs of other jobs (None: there are none).
+
+    `fastest` and `slowest` are measured over predicted time of further runs, nine of ten between them."""
+
+    multipliers: Multipliers
+    settled: Multipliers
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    left_out: tuple[float | None, ...]
+    jobs: int
+    fastest: float
+    slowest: float
+
+
+@lru_cache(maxsize=1)
+def known() -> dict[str, dict[str, Fact]]:
+    """What is known before any run is read (`data/calibration.toml`)."""
+    raw = read_toml(data("calibration.toml"), "calibration.toml")
+    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "calibration.toml"), "calibration")
+
+
+def covariance() -> Any:
+    """Of the logarithms of the multipliers of a machine and its software."""
+    prior = {name: fact.si**2 for name, fact in known()["prior"].items()}
+    own = [prior.get(name, 0.0) for name in Multipliers._fields]
+    return prior["common"] + np.diag(own)
+
+
+def ridge() -> Any:
+    """How much the logarithms are drawn towards zero, in units of one run."""
+    return known()["prior"]["noise"].si ** 2 * np.linalg.inv(covariance())
+
+
+def fit(runs: Sequence[Run]) -> Fit:
+    """The multipliers that the runs ask for. Raises PlanError where there are none, or where they are of several devices."""
+    if not runs:
+        raise PlanError("there are no runs", field="runs", value=0, valid="one or more")
+    if len(devices := sorted({_device(one) for one in runs})) > 1:
+        raise PlanError(f"runs of {len(devices)} devices", field="device", value=devices, valid="one device for a calibration")
+    found, tangents = Multipliers(), [_tangent(one, Multipliers()) for one in runs]
+    before = tuple([one.step_s / tangent.base for one, tangent in zip(runs, tangents, strict=True)])
+    for _ in range(TURNS):
+        found = _through(runs, tangents)
+        tangents = [_tangent(one, found) for one in runs]
+    left_out = _left_out(runs, tangents)
+    places = {job_of(one) for one in runs}
+    return Fit(
+        found, _settled(tangents, found), before, tuple([one.step_s / tangent.at(found) for one, tangent in zip(runs, tangents, strict=True)]),
+        left_out, len(places), *_band([ratio for ratio in left_out if ratio is not None]),
+    )  # fmt: skip
+
+
+def job_of(run: Run) -> tuple[Any, ...]:
+    """What makes runs near-duplicates, one of which would tell the other: only replicas and the batch differ."""
+    job = run.job
+    return job.architecture, replace(job.plan, data=1), job.length
+
+
+def _device(run: Run) -> str:
+    return run.job.device.id if run.job.device else ""
+
+
+def _tangent(run: Run, about: Multipliers) -> Tangent:
+    """The linear function that has the step's value and slopes at some multipliers."""
+    job = replace(run.job, rates=multipliers.scaled(run.job.achieved, about))
+    step = float(job.time().step)
+    slopes = [step * share / by for share, by in zip(multipliers.shares(job), about, strict=True)]
+    base = step + sum([slope * (1 - by) for slope, by in zip(slopes, about, strict=True)])
+    return Tangent(base, Multipliers(*[slope / base for slope in slopes]))
+
+
+def _through(runs: Sequence[Run], tangents: Sequence[Tangent]) -> Multipliers:
+    rows = zip(runs, tangents, strict=True)
+    return multipliers.three([(tangent.shares, run.step_s / tangent.base) for run, tangent in rows], ridge())
+
+
+def _left_out(runs: Sequence[Run], tangents: Sequence[Tangent]) -> tuple[float | None, ...]:
+    """Measured over predicted time of every run with the multipliers of other jobs."""
+    jobs = [job_of(one) for one in runs]
+    fitted: dict[Any, Multipliers | None] = {}
+    for job in jobs:
+        if job not in fitted:
+            others = [place for place, other in enumerate(jobs) if other != job]
+            fitted[job] = _through([runs[i] for i in others], [tangents[i] for i in others]) if others else None
+    rows = zip(runs, tangents, [fitted[job] for job in jobs], strict=True)
+    return tuple([None if by is None else run.step_s / tangent.at(by) for run, tangent, by in rows])
+
+
+def _settled(tangents: Sequence[Tangent], found: Multipliers) -> Multipliers:
+    """1 − variance after the runs over variance before, of each logarithm."""
+    slopes = np.array([[share * by / multipliers.predicted(one.shares, found) for share, by in zip(one.shares, found, strict=True)] for one in tangents])
+    noise = known()["prior"]["noise"].si ** 2
+    before = covariance()
+    after = np.linalg.inv(slopes.T @ slopes / noise + np.linalg.inv(before))
+    return Multipliers(*[float(1 - a / b) for a, b in zip(np.diag(after), np.diag(before), strict=True)])
+
+
+def _band(ratios: Sequence[float]) -> tuple[float, float]:
+    """Of further runs: that of published ones after as many, or its width together with one's own errors, as variances of runs."""
+    published = known()["several" if ratios else "one"]
+    fastest, slowest = published["fastest"].si, published["slowest"].si
+    if not ratios:
+        return fastest, slowest
+    usual = math.log(slowest / fastest) / 2 / QUANTILE
+    spread = math.sqrt((PUBLISHED * usual**2 + math.fsum([math.log(ratio) ** 2 for ratio in ratios])) / (PUBLISHED + len(ratios)))
+    return math.exp(-QUANTILE * spread), math.exp(QUANTILE * spread)

@@ -1,0 +1,33 @@
+"""Bytes that one rank holds: the storages of its parts of parameters, gradients and optimizer states, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.distributed.tensor import DTensor
+
+
+def local(tensor: Any) -> torch.Tensor:
+    """A rank's own part of a tensor."""
+    found = tensor._local_tensor if isinstance(tensor, DTensor) else tensor
+    return found.wait() if hasattr(found, "wait") else found
+
+
+def storages(tensors: Iterable[Any]) -> int:
+    """Bytes of the storages of local tensors, each once."""
+    found = [local(tensor).untyped_storage() for tensor in tensors]
+    return sum({storage._cdata: storage.nbytes() for storage in found}.values())
+
+
+def held(parameters: Iterable[Any], optimizer: Any) -> dict[str, int]:
+    """Bytes of weights, gradients and optimizer states; the count of steps, a number for each tensor, is apart."""
+    own = list(parameters)
+    states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    return {
+        "weights": storages(own),
+        "gradients": storages([parameter.grad for parameter in own if parameter.grad is not None]),
+        "optimizer_state": storages([state for state in states if state.dim()]),
+        "step_counts": storages([state for state in states if not state.dim()]),
+    }

@@ -1,0 +1,115 @@
+"""The answer of a search: the fastest plans that fit, read again in ints, and the front of time and memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bursar.devices import Device
+from bursar.devices import device as named
+from bursar.errors import PlanError
+from bursar.model import Model
+from bursar.plan import Plan
+from bursar.planner.scoring import Scored, score
+from bursar.planner.space import BASE, Space, space_of
+from bursar.step_time import Seconds
+
+
+class Candidate(NamedTuple):
+    """A plan that was read again in ints."""
+
+    plan: Plan
+    peak: int
+    seconds: Seconds
+    utilization: float
+
+    @property
+    def step_s(self) -> float:
+        return self.seconds.step  # type: ignore[no-any-return]
+
+
+class Found(NamedTuple):
+    """The answer of a search. `best` has one plan per layout, fastest first; `leanest` needs least memory."""
+
+    best: tuple[Candidate, ...]
+    pareto: tuple[Candidate, ...]
+    leanest: Candidate
+    searched: int
+    feasible: int
+    seconds: float
+
+
+def search(
+    model: Model, device: Device | str, devices: int, *, seq: int | None = None, global_batch: int | None = None,
+    global_batch_tokens: int | None = None, base: Plan = BASE, mask: str = "full", keep: int = 5, fix: str | None = None,
+    also: str | None = None,
+) -> Found:  # fmt: skip
+    """The fastest plans of a model on `devices` devices that fit, for a global batch in sequences or in tokens.
+
+    `fix` and `also` say what axes go through: fix="tp=8,schedule=1f1b/zb-v" replaces their usual values, `also` adds to them. What is
+    no axis stays as in `base`. Raises PlanError where no plan keeps the rules. `best` is empty where none fits; `leanest` then says
+    how far off it is.
+    """
+    options = {
+        "seq": seq, "global_batch": global_batch, "global_batch_tokens": global_batch_tokens, "devices": devices, "mask": mask,
+        "kernels": base.kernels, "precision": base.precision, "grad_dtype": base.grad_dtype, "optimizer": base.optimizer,
+        "state_dtype": base.state_dtype, "optimizer_step": base.update, "fix": fix, "also": also,
+    }  # fmt: skip
+    space, _ = space_of(model, options, named(device) if isinstance(device, str) else device)
+    return best_of(replace(space, base=base), keep)
+
+
+def best_of(space: Space, keep: int = 5) -> Found:
+    """The fastest plans that fit, and the front of time and memory."""
+    start = time.perf_counter()
+    scored = score(space)
+    fits = np.flatnonzero(scored.peak <= space.device.memory.si)
+    order = fits[np.lexsort((scored.peak[fits], scored.step_s[fits]))]
+    best: dict[tuple[int, ...], Candidate] = {}
+    for index in order:
+        plan = scored.plan(index)
+        if _layout(plan) not in best:
+            best[_layout(plan)] = read(space, plan)
+        if len(best) == keep:
+            break
+    pareto = tuple(read(space, scored.plan(index)) for index in _front(scored, order))
+    leanest = read(space, scored.plan(int(np.lexsort((scored.step_s, scored.peak))[0])))
+    ranked = tuple(sorted(best.values(), key=lambda candidate: (candidate.step_s, candidate.peak)))
+    return Found(ranked, pareto, leanest, scored.peak.size, fits.size, time.perf_counter() - start)
+
+
+def _front(scored: Scored, order: Any, most: int = 8) -> list[int]:
+    """The plans, fastest first, that no faster one undercuts in memory."""
+    if not order.size:
+        return []
+    peaks = scored.peak[order]
+    lowest = np.minimum.accumulate(np.concatenate(([np.inf], peaks[:-1])))
+    return [int(index) for index in order[peaks < lowest][:most]]
+
+
+def _layout(plan: Plan) -> tuple[int, ...]:
+    """What tells plans apart at a glance; of plans that share it, the fastest stands for the others."""
+    return (plan.tensor, plan.context, plan.pipeline, plan.data, plan.expert, plan.expert_tensor)
+
+
+def read(space: Space, plan: Plan) -> Candidate:
+    """A plan in ints, checked by every rule."""
+    training = space.training(plan)
+    return Candidate(plan, training.peak(), training.seconds, training.utilization(training.model_flops))
+
+
+def smallest_cluster(space: Space, doublings: int = 8) -> tuple[int, Candidate] | None:
+    """The first doubling of the devices on which a plan fits (the batch grows where it must be split further)."""
+    for power in range(1, doublings + 1):
+        devices = space.devices * 2**power
+        larger = replace(space, devices=devices, global_batch=max(space.global_batch, devices))
+        try:
+            found = best_of(larger, keep=1)
+        except PlanError:
+            continue
+        if found.best:
+            return devices, found.best[0]
+    return None
