@@ -39,6 +39,7 @@ def rows(names: Iterable[str]) -> None:
     from bursar import catalog, load
     from bursar.errors import BursarError
     from bursar.measure.verify import verify
+    from bursar.report.words import say
 
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -50,8 +51,8 @@ def rows(names: Iterable[str]) -> None:
             row: dict[str, Any] = {"name": name, "refused": str(error).splitlines()[0].split(";")[0]}
         else:
             row = {
-                "name": name, "params": found.measured.params, "difference": found.difference, "missing": dict(found.missing),
-                "unexplained": found.unexplained, "unknown": dict(found.unknown), "causes": [list(cause) for cause in found.causes],
+                "name": name, "params": found.measured.params, "difference": found.difference, "missing": {quantity: say(key, "en") for quantity, key in found.missing.items()},
+                "unexplained": found.unexplained, "unknown": dict(found.unknown), "causes": [[*cause[:2], say(cause.reason, "en")] for cause in found.causes],
             }  # fmt: skip
         print(json.dumps({**row, **versions}), flush=True)
 

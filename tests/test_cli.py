@@ -65,6 +65,7 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "diff": (["llama-2-7b", "llama-3-8b"], {"a", "b", "quantities"}),
     "models": ([], {"models"}),
     "devices": ([], {"devices"}),
+    "clusters": ([], {"clusters"}),
     "optimizers": ([], {"optimizers"}),
     "matrix": (["product", "16384", "32768", "8192"], {"flops", "flops_exact", "macs", "bytes", "intensity", "by_format"}),
     "formats": ([], {"formats", "blocks"}),

@@ -1,5 +1,5 @@
-"""Proves that clusters are complete and sourced, that a job on one takes its device, node and wires, that oversubscription costs what
-it must and no more, and that a user's own file is read by its table of keys or refused by name."""
+"""Proves that clusters are complete and sourced, that a job on one takes its device, node and wires, that oversubscription costs
+what it must and no more, and that a user's own file is read by its table of keys or refused by name."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_a_ring_that_stays_in_its_pod_does_not_see_oversubscription() -> None:
 
 
 def test_rings_that_leave_their_pod_share_its_uplinks() -> None:
-    """3,072 devices of a pod send 3072/7 ports' worth. 128 rings of 24 ranks each in a pod have 24/7 ports each, more than the one that
-    a ring of one rank per node uses; 3,072 rings of one rank per pod have a seventh."""
+    """3,072 devices of a pod send 3072/7 ports' worth. 128 rings of 24 ranks each in a pod have 24/7 ports each, more than the one
+    that a ring of one rank per node uses; 3,072 rings of one rank per pod have a seventh."""
     meta = network(cluster("meta-24k-roce").placed(), 24_576)
     assert meta.bandwidth(128, 128) == meta.port  # 24 ranks in each pod
     assert meta.bandwidth(8, 3072) == pytest.approx(meta.port / 7)  # one
@@ -185,10 +185,12 @@ def _failure(path: str) -> BursarError:
     ("[memory]\ncapacity = '1e99 GB'\n", "at most"), ("[memory]\ncapacity = true\n", "with its unit"),
     ("[memory]\ncapacity = { value = 1, unit = 'GB', colour = 'red' }\n", "colour"),
     ("[memory]\ncapacity = { value = nan, unit = 'GB' }\n", "with its unit"), ("[node]\ndevices = 2.5\n", "whole number"),
-    ("[rates]\nmatmul = 0\n", "above zero"), ("[rates]\norigin = 'guess'\n", "rates.origin"), ("like = 'h1000'\n", "unknown device"),
+    ("[rates]\nmatmul = 0\n", "above zero"), ("[rates]\norigin = 'guess'\n", "rates.origin"),
+    ("like = 'h1000'\n", "unknown device"),
     ("like = 7\n", "text"), ("as_of = 'last year'\n", "last year"), ("memory = 3\n", "memory"), ("a = [\n", "not valid TOML"),
     ("a = " + "[" * 5000, "TOML|nested"), ("a = " + "9" * 5000, "not valid TOML"), ("name = '" + "x" * 300 + "'\n", "200"),
-    ("# " + "x" * 70_000, "too large"), ("like = '../../etc/passwd'\n", "unknown device"), ("like = 'other.toml'\n", "unknown device"),
+    ("# " + "x" * 70_000, "too large"), ("like = '../../etc/passwd'\n", "unknown device"),
+    ("like = 'other.toml'\n", "unknown device"),
 ])  # fmt: skip
 def test_a_wrong_file_is_refused_by_name(text: str, said: str, tmp_path: Path) -> None:
     import re

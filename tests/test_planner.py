@@ -1,11 +1,14 @@
 """Proves that the search loses nothing: it scores every valid plan of its stated space, its winner is the winner of brute force in
-exact integers, and the arrays agree with the ints plan by plan."""
+exact integers over more than 20,000 plans, and arrays agree with ints plan by plan, whatever is searched."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
 
 import bursar
@@ -14,48 +17,100 @@ from bursar.devices import device
 from bursar.dims import divisors
 from bursar.errors import PlanError
 from bursar.jobs import suited
+from bursar.parallel.schedules import SCHEDULES
 from bursar.plan import Plan
-from bursar.planner import MAX_MICRO_BATCH, Found, Space, best_of, smallest_cluster
+from bursar.planner import AXES, MAX_MICRO_BATCH, Found, Space, best_of, score, sensitivity, smallest_cluster
+from bursar.planner.space import constraints
 
-DENSE = {**bursar.load("llama-3.2-1b").published.values, "num_hidden_layers": 6}
+SMALL = {**bursar.load("llama-3.2-1b").published.values, "num_hidden_layers": 6}
+LARGE = {**bursar.load("llama-3-8b").published.values, "num_hidden_layers": 8}
 EXPERTS = {**bursar.load("mixtral-8x7b").published.values, "num_hidden_layers": 4, "num_local_experts": 4}
+LATENT = {**bursar.load("deepseek-v3").published.values, "num_hidden_layers": 4, "first_k_dense_replace": 1, "n_routed_experts": 16}
+MODES = ("none", "selective", "full", "mlp", "layernorm", "core_attn,mlp")  # of the lists those that a dense layer has
 
 
-def space(values: dict[str, object], devices: int, name: str = "rtx-4090") -> Space:
-    return Space(bursar.load(values).architecture, device(name), devices, 4096, 16)
+def space(values: dict[str, object], devices: int, name: str = "rtx-4090", **more: Any) -> Space:
+    return Space(bursar.load(values).architecture, device(name), devices, 4096, more.pop("batch", 16), **more)
 
 
-def brute_force(space: Space, experts: int) -> list[Plan]:
-    """Every plan of the stated space, one by one, that keeps the rules."""
-    found = []
-    degrees = divisors(space.devices)
-    micro = [m for m in divisors(space.global_batch) if m <= MAX_MICRO_BATCH]
-    modes = ("none", "selective", "full")
-    for pp, tp, ep, mb, mode, zero, vp in product(degrees, degrees, divisors(experts), micro, modes, range(4), (1, 2, 4, 8)):
-        if space.devices % (pp * tp) or tp > space.device.domain.si or (pp > 1 and zero > 1):
+def structures(space: Space) -> Iterator[Plan]:
+    """Every plan of a dense model but for its recompute mode, one by one; of two that are one plan, one."""
+    for pp, tp, cp, mb in product(*[divisors(space.devices)] * 3, divisors(space.global_batch)):
+        if space.devices % (pp * tp * cp) or tp > space.device.domain.si or cp * 2048 > space.length or mb > MAX_MICRO_BATCH:
             continue
-        for etp in {1, tp} if experts > 1 else {tp}:
-            schedule = "interleaved" if vp > 1 else "1f1b"
-            dp = space.devices // (pp * tp)
-            plan = Plan(tp, tp > 1, ep, etp, pp, dp, zero, mb, mode, schedule=schedule, virtual=vp)
-            try:
-                rules.check(space.architecture, plan, space.job)
-            except PlanError:
+        dp = space.devices // (pp * tp * cp)
+        group = max(int(space.device.domain.si) // tp, 1)
+        shards = [(zero, None) for zero in range(4)] + [(zero, group) for zero in (1, 2, 3) if group < dp * cp]
+        ways = ("ring", "all-gather", "ulysses") if cp > 1 else ("ring",)
+        for name, vp, comm, (zero, shard) in product(SCHEDULES, (1, 2, 4, 8), ways, shards):
+            if (pp == 1 and name != "1f1b") or (pp > 1 and zero > 1) or (name == "interleaved") != (vp > 1):
                 continue
-            found.append(plan)
-    return found
+            yield Plan(
+                tp, tp > 1, pipeline=pp, data=dp, context=cp, context_comm=comm, zero=zero, shard_group=shard, micro_batch=mb,
+                schedule=name, virtual=vp,
+            )  # fmt: skip
 
 
-@pytest.mark.parametrize(("values", "experts"), [(DENSE, 1), (EXPERTS, 4)], ids=["dense", "experts"])
-def test_the_winner_is_that_of_brute_force(values: dict[str, object], experts: int) -> None:
-    job = space(values, 8)
-    plans = brute_force(job, experts)
-    read = [(job.training(plan).time().step, job.training(plan).peak()) for plan in plans]
-    fitting = sorted(pair for pair in read if pair[1] <= job.device.memory.si)
+def brute_force(space: Space) -> Iterator[Plan]:
+    """Those that keep the rules, under every recompute mode."""
+    for plan in structures(space):
+        try:
+            rules.check(space.architecture, plan, space.job)
+        except PlanError:
+            continue
+        for mode in MODES:
+            yield replace(plan, recompute=mode)
+
+
+def test_the_winner_is_that_of_brute_force() -> None:
+    job = space(LARGE, 32, "a100-40-sxm", batch=128)
+    plans = list(brute_force(job))
+    peaks = [job.training(plan).peak() for plan in plans]
+    fitting = [plan for plan, peak in zip(plans, peaks, strict=True) if peak <= job.device.memory.si]
     found = best_of(job)
-    assert (found.searched, found.feasible) == (len(plans), len(fitting))
-    assert (found.best[0].step_s, found.best[0].peak) == pytest.approx(fitting[0])
-    assert found.leanest.peak == min(peak for _, peak in read)
+    assert found.searched == len(plans) > 20_000
+    assert 1_000 < found.feasible == len(fitting) < len(plans)
+    seconds, peak = min((job.training(plan).seconds.step, job.training(plan).peak()) for plan in fitting)
+    assert (found.best[0].step_s, found.best[0].peak) == pytest.approx((seconds, peak))
+    assert found.leanest.peak == min(peaks)
+
+
+CASES = {
+    "experts": space(EXPERTS, 8, "h100-sxm"),
+    "latent attention": space(LATENT, 16, "h800"),
+    "adapters": space(LARGE, 4, base=Plan(lora_rank=8, weights="nf4")),
+    "offload": space(SMALL, 4, also={"offload": (("optimizer",), ("optimizer", "parameters"))}),
+    "kept on the host": space(SMALL, 4, fixed={"offload": (("activations",),)}),
+    "narrow": space(LARGE, 8, "h100-sxm", fixed={"precision": ("fp8", "deepseek")}),
+    "whole tokens": space(SMALL, 8, "h100-sxm", fixed={"sp": (False, True)}),
+    "layers together": space(SMALL, 8, "h100-sxm", fixed={"recompute": ("full:2", "full:first=1")}),
+    "optimizer": space(SMALL, 8, "h100-sxm", base=Plan(optimizer="muon", grad_dtype="fp32")),
+    "autocast": space(SMALL, 4, "h100-sxm", base=Plan(precision="bf16-autocast", kernels="sdpa"), fixed={"schedule": ("1f1b",)}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_arrays_agree_with_ints_plan_by_plan(case: str) -> None:
+    job = CASES[case]
+    scored = score(job)
+    for index in np.random.default_rng(0).choice(scored.peak.size, 120):
+        training = job.training(scored.plan(int(index)))
+        assert training.peak() == scored.peak[index], training.plan
+        if training.peak() <= job.device.memory.si:
+            assert training.seconds.step == pytest.approx(scored.step_s[index]), training.plan
+        else:
+            assert scored.step_s[index] == np.inf
+
+
+def every(job: Space) -> list[Plan]:
+    scored = score(job)
+    return [scored.plan(index) for index in range(scored.peak.size)]
+
+
+def test_no_plan_is_searched_twice() -> None:
+    for job in (CASES["experts"], CASES["whole tokens"]):
+        plans = every(job)
+        assert len(set(plans)) == len(plans)
 
 
 def undercut(found: Found) -> list[bool]:
@@ -65,7 +120,7 @@ def undercut(found: Found) -> list[bool]:
 
 
 def test_the_front_trades_time_for_memory() -> None:
-    found = best_of(space(DENSE, 8))
+    found = best_of(space(SMALL, 8))
     assert len(found.pareto) > 1
     assert all(undercut(found))
     assert found.pareto[0].step_s == found.best[0].step_s
@@ -73,13 +128,45 @@ def test_the_front_trades_time_for_memory() -> None:
 
 def test_layouts_are_shown_once_and_fastest_first() -> None:
     found = best_of(space(EXPERTS, 8, "h100-sxm"))
-    layouts = [(p.tensor, p.pipeline, p.data, p.expert, p.expert_tensor) for p in (candidate.plan for candidate in found.best)]
+    plans = [candidate.plan for candidate in found.best]
+    layouts = [(p.tensor, p.context, p.pipeline, p.data, p.expert, p.expert_tensor) for p in plans]
     assert len(set(layouts)) == len(layouts)
     assert [c.step_s for c in found.best] == sorted(c.step_s for c in found.best)
 
 
+def test_constraints_are_masks() -> None:
+    job = space(SMALL, 8, "h100-sxm")
+    some = replace(job, fixed=constraints("tp=2/4, schedule=1f1b/zb-v, recompute=core_attn+mlp/none, zero=1", "fix"))
+    plans = every(some)
+    assert {plan.tensor for plan in plans} == {2, 4}
+    assert {plan.schedule for plan in plans} == {"1f1b", "zb-v"}
+    assert {plan.recompute for plan in plans} == {"core_attn,mlp", "none"}
+    assert {plan.zero for plan in plans} == {1}
+    more = replace(some, also=constraints("tp=1,offload=optimizer", "also"))
+    assert {plan.offload for plan in every(more)} == {(), ("optimizer",)}
+    assert best_of(some).searched < best_of(more).searched
+
+
+def test_axes_say_what_was_searched() -> None:
+    axes = replace(space(EXPERTS, 8, "h100-sxm"), also={"offload": (("optimizer",),)}).axes()
+    assert set(axes) == set(AXES)
+    assert axes["tp"] == [1, 2, 4, 8]
+    assert axes["cp"] == [1, 2]  # 4,096 tokens leave two ranks 2,048 each
+    assert axes["etp"] == [1, "tp"]
+    assert axes["offload"] == ["none", "optimizer"]
+    assert "moe_act" in axes["recompute"]
+    assert "mla_up_proj" not in axes["recompute"]
+
+
+@pytest.mark.parametrize("text", ["tq=3", "tp=0", "tp=x", "tp", "schedule=2f2b", "zero=4", "offload=x", "sp=maybe", "recompute=x"])
+def test_a_constraint_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        constraints(text, "fix")
+    assert refused.value.valid
+
+
 def test_a_larger_cluster_is_named_where_nothing_fits() -> None:
-    job = replace(space(DENSE, 1, "rtx-4090"), architecture=bursar.load("llama-3-8b").architecture)
+    job = replace(space(SMALL, 1, "rtx-4090"), architecture=bursar.load("llama-3-8b").architecture)
     assert not best_of(job).best
     larger = smallest_cluster(job)
     assert larger is not None
@@ -87,8 +174,21 @@ def test_a_larger_cluster_is_named_where_nothing_fits() -> None:
     assert larger[1].peak <= job.device.memory.si
 
 
+def test_more_never_slows_the_best_plan_down() -> None:
+    """A fact that only loosens a limit or shortens a time leaves every plan at least as fast."""
+    job = space(LARGE, 8, "h100-sxm")
+    best = best_of(job).best[0]
+    found = {changed.change: changed for changed in sensitivity(job, best)}
+    assert set(found) == {"memory", "network", "link", "batch"}
+    for name in ("memory", "network", "link"):
+        assert found[name].faster is not None
+        assert found[name].faster >= 1
+    assert found["batch"].best is not None
+    assert found["batch"].faster == pytest.approx(2 * best.step_s / found["batch"].best.step_s)
+
+
 def test_no_plan_at_all_is_an_error_that_lists_the_rules() -> None:
-    job = replace(space(DENSE, 7), global_batch=3)
+    job = replace(space(SMALL, 7), global_batch=3)
     with pytest.raises(PlanError, match="keeps the rules"):
         best_of(job)
 
@@ -102,6 +202,7 @@ def test_a_batch_in_tokens_becomes_sequences_that_devices_can_split() -> None:
 
 
 def test_search_from_python() -> None:
-    found = bursar.search(bursar.load("llama-3-8b"), "h100-sxm", 8, seq=4096, global_batch_tokens=500_000)
+    found = bursar.search(bursar.load("llama-3-8b"), "h100-sxm", 8, seq=4096, global_batch_tokens=500_000, fix="tp=2")
     assert found.best[0].plan.devices == 8
+    assert found.best[0].plan.tensor == 2
     assert found.best[0].peak <= bursar.device("h100-sxm").memory.si

@@ -424,6 +424,16 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
             "tokens_at_ratio": {"params": 70, "tokens_per_param": 20},
         }.items()
     },
+    **{
+        name: (Sample(dims, lambda f, **dims: f(**dims), Fraction),)
+        for name, dims in {
+            "goodput.job_mtbf": {"device_seconds": 900, "devices": 7}, "goodput.writing": {"size": 1000, "bandwidth": 3},
+            "goodput.checkpoint": {"parameters": 100, "weight": 2, "masters": 400, "states": 800},
+            "goodput.young": {"write": 2, "mtbf": 9}, "goodput.daly": {"write": 2, "mtbf": 9},
+            "goodput.useful": {"interval": 60, "mtbf": 900, "restarts": 2, "attempts": 3},
+            "energy.energy_kwh": {"device_hours": 50, "watts": 700, "pue": 2}, "energy.co2_kg": {"kwh": 70, "kg_per_kwh": 3},
+        }.items()
+    },
     "ridge.ridge": (Sample({"peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),),
     "ridge.ceiling": tuple(
         Sample({"intensity": intensity, "ridge": 30}, lambda f, **dims: f(**dims), Fraction) for intensity in (7, 300)

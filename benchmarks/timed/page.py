@@ -33,9 +33,9 @@ CAUSES = """
 - Nemotron 3 Nano: the rate of the scan of its Mamba-2 layers is not known, and taken as that of memory.
 - Grok-1 on GB200, dense models on B200: products run faster than the 0.49 of the peak that was measured on one B200 node.
 - TPUs have no measured rates here and take the default ones: products run faster than those.
-- megatron-ci runs models of a few layers in deterministic mode, which the host holds up: it takes about 200 µs of an operator there,
-  not the 84 assumed. megatron-papers includes ZeRO-3 of DeepSpeed on an older network. nanotron's slow rows have tensor parallelism
-  beside pipelines or over nodes, and runs of equal degrees are up to a hundred times apart.
+- megatron-ci runs models of a few layers in deterministic mode, which the host holds up: about 200 µs for an operator, where 84 are
+  assumed. megatron-papers includes ZeRO-3 of DeepSpeed on an older network. nanotron's slow rows have tensor parallelism beside
+  pipelines or over nodes, and runs of equal degrees are up to a hundred times apart.
 """
 
 

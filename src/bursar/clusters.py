@@ -30,8 +30,8 @@ KEYS: Mapping[str, Key] = {
 class Cluster:
     """Devices of one kind and what joins them. Bandwidths are per device and one way; what is None is as the device has it.
 
-    `pod` devices hang below switches that pass all they send; beyond, `oversubscription` times less passes at once. `size` is how many
-    devices there are, None where a kind of cluster comes in any size.
+    `pod` devices hang below switches that pass all they send; beyond, `oversubscription` times less passes at once. `size` is how
+    many devices there are, None where a kind of cluster comes in any size.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Cluster:
         found = device(self.device or str(name))
         if name is not None and device(name).id != found.id:
             raise PlanError(f"device={name} is not that of cluster {self.id}", field="device", value=name, valid=found.id)
-        stands = {
+        stands: dict[str, Any] = {
             "node": self.node, "link_kind": self.link_kind, "link": self.link, "domain": self.domain,
             "network_kind": self.network_kind, "network": self.network, "pod": self.pod,
             "oversubscription": self.oversubscription, "size": self.size, "node_power": self.node_power,
@@ -96,11 +96,15 @@ def _made(name: str, found: Mapping[str, Any], where: str) -> Cluster:
         oversubscription=found.get("network.oversubscription"), size=found.get("size.devices"),
     )  # fmt: skip
     if made.device is not None and own.is_file(made.device):
-        raise FactError(f"{where}: device is a file", field="device", value=made.device, valid="a device of the catalog, or --device FILE")
+        raise FactError(
+            f"{where}: device is a file", field="device", value=made.device, valid="a device of the catalog, or --device FILE"
+        )
     if (made.pod is None) != (made.oversubscription is None):
         raise FactError(f"{where} has one of network.pod and network.oversubscription", field="network.pod", valid="both or none")
     if made.oversubscription is not None and made.oversubscription.si < 1:
         raise FactError(
-            f"{where}: network.oversubscription is {made.oversubscription.value:g}", field="network.oversubscription", valid="1 or more"
+            f"{where}: network.oversubscription is {made.oversubscription.value:g}",
+            field="network.oversubscription",
+            valid="1 or more",
         )
     return made

@@ -117,6 +117,7 @@ class Rates:
     network_latency: Fact
     network_small: Fact
     origin: str = "uncalibrated"  # what of it was measured on the machine at hand: nothing, "operators", or a "run"
+    band: tuple[Fact, Fact] | None = None  # measured over predicted step time (fastest, slowest) where runs gave one of their own
 
 
 @lru_cache(maxsize=64)
@@ -136,8 +137,8 @@ OWN: Mapping[str, Key] = {
     "network.kind": Key(), "network.bandwidth": Key(BANDWIDTH_UNITS),
     "node.devices": Key(COUNT_UNITS), "power.tdp": Key(POWER_UNITS),
     **{f"rates.{name}": Key(("1",)) for name in (
-        "matmul", "fp8", "fp4", "grouped", "attention", "attention_backward", "attention_older", "memory", "permute", "loss", "link",
-        "all_reduce", "network",
+        "matmul", "fp8", "fp4", "grouped", "attention", "attention_backward", "attention_older", "memory", "permute", "loss",
+        "link", "all_reduce", "network",
     )},
     "rates.attention_length": Key(("tokens",), zero=True), "rates.attention_head": Key(("1",), zero=True),
     **{f"rates.{name}": Key(TIME_UNITS, zero=True) for name in (
@@ -165,13 +166,14 @@ def _own(path: str) -> Device:
     achieved = {key.removeprefix("rates."): value for key, value in found.items() if key.startswith("rates.")}
     if achieved.get("origin", ORIGINS[0]) not in ORIGINS:
         raise FactError(f"{path}: rates.origin is {shown(achieved['origin'])}", field="rates.origin", valid=ORIGINS)
-    same = {"id": stem(path), "kin": kin.id if kin else "", "aliases": (), "cluster": ""}
+    same: dict[str, Any] = {"id": stem(path), "kin": kin.id if kin else "", "aliases": (), "cluster": ""}
     own_rates = replace(rates(same["kin"]), **achieved) if achieved else None
     if kin is not None:
         return replace(kin, **same, **given, peaks={**kin.peaks, **peaks}, rates=own_rates)
     if missing := [key for key in NEEDED if key not in found] + ([] if peaks.keys() & {"fp16", "bf16"} else ["peak.bf16"]):
-        raise FactError(f"{path} has no {', '.join(missing)}", field=missing[0], valid="all of them, or like = a device of the catalog")
-    words = {"name": same["id"], "vendor": "", "link_kind": "", "network_kind": "", "network": None, "power": None}
+        said = ", ".join(missing)
+        raise FactError(f"{path} has no {said}", field=missing[0], valid="all of them, or like = a device of the catalog")
+    words: dict[str, Any] = {"name": same["id"], "vendor": "", "link_kind": "", "network_kind": "", "network": None, "power": None}
     return Device(**{**words, **same, **given, "peaks": peaks, "rates": own_rates})
 
 
@@ -202,6 +204,11 @@ def band(origin: str = "uncalibrated") -> tuple[Fact, Fact]:
     """Measured over predicted step time, at rates of such an origin: (fastest, slowest)."""
     found = _rate_tables()["band"][origin]
     return found["fastest"], found["slowest"]
+
+
+def band_of(achieved: Rates) -> tuple[Fact, Fact]:
+    """Measured over predicted step time at some rates: their own band, or that of their origin."""
+    return achieved.band or band(achieved.origin)
 
 
 def workspace_memory(device_id: str, *, engine: bool, deterministic: bool = False) -> int:

@@ -113,7 +113,8 @@ def checkpoint_bytes(training: Training) -> int:
     found = whole.memory()[0]
     trained = sum([times * sum(block.trained) for _, times, block in whole.architecture.parts()])
     states = found.optimizer_state + (whole.managed() if alone.states.paged else 0)
-    return math.ceil(checkpoint(trained, alone.recipe.rate["weight"], found.master_weights, states))
+    size: int = math.ceil(checkpoint(trained, alone.recipe.rate["weight"], found.master_weights, states))
+    return size
 
 
 def stretched(size: int, devices: int, device_seconds: float, bandwidth: float, again: float, every: float | None) -> Goodput:
@@ -127,8 +128,8 @@ def stretched(size: int, devices: int, device_seconds: float, bandwidth: float, 
     interval = every or best
     if max(again, interval + write) / mtbf > HIGHEST:
         raise PlanError(
-            f"{devices:,} devices fail every {mtbf:.3g} s, before a stretch of {interval + write:.3g} s ends", field="mtbf_device_hours",
-            value=device_seconds / 3600, valid="more hours, more storage or more frequent checkpoints",
+            f"{devices:,} devices fail every {mtbf:.3g} s, before a stretch of {interval + write:.3g} s ends",
+            field="mtbf_device_hours", value=device_seconds / 3600, valid="more hours, more storage or more frequent checkpoints",
         )  # fmt: skip
     share = useful(interval, mtbf, math.exp(again / mtbf), math.exp((interval + write) / mtbf))
     writes = share * write / interval

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bursar.devices import Device, band, price
+from bursar.devices import Device, band_of, price
 from bursar.dims import ceil_div, divisors, split
 from bursar.errors import PlanError
 from bursar.facts import Fact
@@ -33,7 +33,7 @@ def run(training: Training, tokens: int, usd_per_device_hour: float | None = Non
     """The steps that a number of tokens takes, and their time and price."""
     steps = ceil_div(tokens, training.global_batch * training.length)
     seconds = steps * training.seconds.step
-    fastest, slowest = band(training.achieved.origin)
+    fastest, slowest = band_of(training.achieved)
     hours = seconds / 3600 * training.plan.devices
     usd = usd_per_device_hour_of(training.device, usd_per_device_hour)
     days = seconds / SECONDS_PER_DAY

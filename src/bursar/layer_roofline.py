@@ -70,4 +70,6 @@ def _point(line: Line, training: Training, device: Device) -> Point:
     dtype = recipe.compute if op.quantised or recipe.operand is None else recipe.activation
     at_peak = bound(flops, moved * width, device.peak(dtype).si, device.memory_bandwidth.si)
     seconds, _ = operator_time.seconds(line, kernel, recipe.rate, training.machine.roofline)
-    return Point(line.path, type(op).__name__, flops, float(moved * width), float(seconds), float(at_peak.compute), float(at_peak.memory))
+    return Point(
+        line.path, type(op).__name__, flops, float(moved * width), float(seconds), float(at_peak.compute), float(at_peak.memory)
+    )

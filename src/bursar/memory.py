@@ -165,7 +165,7 @@ def stage_load(stage: Stage, loads: dict[int, Load], waits: dict[int, Dim] = NOT
         runs=tuple([tuple([(loads[id(block)], times) for block, times in chunk.blocks()]) for chunk in stage.chunks]),
         block=most([part.dense + part.experts for part in alone]),
         chunks=tuple([_chunk_load(chunk, loads, waits) for chunk in stage.chunks]) if len(stage.chunks) > 1 or waits else (),
-        **(_stage_frozen(parts) if any(part.frozen != (0, 0) for part in alone) else {}),
+        **(_stage_frozen(parts) if any(freezes(part.frozen) for part in alone) else {}),
         owned=holdings.together([(part.owned, times) for part, times in parts]),
     )
 
@@ -183,6 +183,11 @@ def waiting(block: Block, step: Step, plan: Plan, kernels: Kernels) -> Dim:
     """Bytes of a block that wait for its weight gradients where a schedule puts these off."""
     rate = plan.recipe.rate
     return sum([size(item.elements, rate[item.kind]) for item in held_for_weights(block, step, kernels.keeps)])
+
+
+def freezes(frozen: tuple[Dim, Dim]) -> bool:
+    """Whether there are frozen parameters, of whatever plans."""
+    return any(type(part) is not int or part > 0 for part in frozen)
 
 
 def _stage_frozen(parts: list[tuple[Load, int]]) -> dict[str, Any]:
@@ -203,7 +208,7 @@ def held(load: StageLoad, plan: Plan) -> data.Held:
     """Parameters that one rank of a stage holds, as working weights, as gradients, and as optimizer state."""
     parts = [data.held(parameters, plan.shards(group), plan.zero) for group, parameters in load.parameters()]
     own = data.Held(*[sum(uses) for uses in zip(*parts, strict=True)])
-    if load.frozen == (0, 0):
+    if not freezes(load.frozen):
         return own
     groups = zip(("data", "expert_data"), load.frozen, strict=True)
     return own._replace(frozen=sum([data.held(bytes_, plan.shards(group), plan.zero).weight for group, bytes_ in groups]))

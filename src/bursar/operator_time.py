@@ -51,7 +51,7 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
 
 
 def traffic(line: Line, kernel: Implementation, rate: Mapping[str, int | Fraction]) -> tuple[Dim, Dim, int | Fraction]:
-    """Elements that the forward and the backward pass of an operator move, and the bytes of one; no elements, if it moves nothing."""
+    """Elements that the forward and the backward pass of an operator move, and the bytes of one; none, if it moves nothing."""
     op, step = line.op, line.step
     moved, backward_moved = op.moved(step), op.backward_moved(step)
     width = rate["activation"] if op.cast is None else rate[op.makes]  # under autocast it may be FP32

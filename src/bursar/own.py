@@ -1,8 +1,8 @@
 """A user's own facts: one TOML file, read by a table of the keys that it may have.
 
 A number is text such as "989 TFLOP/s", or a table { value, unit, source, note }; what the file itself says of its source and date
-stands for those that name none. The file is parsed and nothing else: an unknown key, a wrong unit, a number that cannot be and a file
-that is too large are refused by name.
+stands for those that name none. The file is parsed and nothing else: an unknown key, a wrong unit, a number that cannot be and a
+file that is too large are refused by name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from bursar.errors import FactError, shown
 from bursar.facts import UNITS, Fact, Source
@@ -70,7 +70,9 @@ def _parsed(path: Path, where: str) -> dict[str, Any]:
 
     try:
         if not path.is_file():
-            raise FactError(f"there is no file {shown(str(path))}", field="file", value=str(path), valid=f"a file that ends in {ENDING}")
+            raise FactError(
+                f"there is no file {shown(str(path))}", field="file", value=str(path), valid=f"a file that ends in {ENDING}"
+            )
         if path.stat().st_size > LARGEST:
             raise FactError(f"{where} is too large", field="file", value=path.stat().st_size, valid=f"at most {LARGEST} bytes")
         return tomllib.loads(path.read_bytes()[: LARGEST + 1].decode("utf-8"))
@@ -110,7 +112,9 @@ def _date(raw: Mapping[str, Any], path: Path, where: str) -> str:
 
 def _text(value: Any, key: str, where: str) -> str:
     if not isinstance(value, str) or not value or len(value) > LONGEST or not value.isprintable():
-        raise FactError(f"{where}: {key} is {shown(value)}", field=key, value=value, valid=f"text of 1 to {LONGEST} characters, one line")
+        raise FactError(
+            f"{where}: {key} is {shown(value)}", field=key, value=value, valid=f"text of 1 to {LONGEST} characters, one line"
+        )
     return value
 
 
@@ -149,7 +153,7 @@ def _quantity(raw: Any, kind: Key, key: str, about: Source, where: str) -> tuple
     raise FactError(f"{where}: {key} is {shown(raw)}", field=key, valid=f'a number with its unit, such as "1 {kind.units[0]}"')
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     """A number of TOML that is finite and no larger than any may be."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -MOST <= value <= MOST
 

@@ -85,10 +85,10 @@ def fit(runs: Sequence[Run]) -> Fit:
         found = _through(runs, tangents)
         tangents = [_tangent(one, found) for one in runs]
     left_out = _left_out(runs, tangents)
-    places = {job_of(one) for one in runs}
     return Fit(
-        found, _settled(tangents, found), before, tuple([one.step_s / tangent.at(found) for one, tangent in zip(runs, tangents, strict=True)]),
-        left_out, len(places), *_band([ratio for ratio in left_out if ratio is not None]),
+        found, _settled(runs, tangents, found), before,
+        tuple([one.step_s / tangent.at(found) for one, tangent in zip(runs, tangents, strict=True)]),
+        left_out, len({job_of(one) for one in runs}), *_band([ratio for ratio in left_out if ratio is not None]),
     )  # fmt: skip
 
 
@@ -111,9 +111,19 @@ def _tangent(run: Run, about: Multipliers) -> Tangent:
     return Tangent(base, Multipliers(*[slope / base for slope in slopes]))
 
 
+def _jobs(runs: Sequence[Run], tangents: Sequence[Tangent]) -> list[tuple[Multipliers, float]]:
+    """The shares and the measured over the predicted time of every job: the means of its runs, which err alike."""
+    found: dict[Any, list[tuple[Multipliers, float]]] = {}
+    for one, tangent in zip(runs, tangents, strict=True):
+        found.setdefault(job_of(one), []).append((tangent.shares, one.step_s / tangent.base))
+    return [
+        (Multipliers(*np.mean([shares for shares, _ in alike], axis=0)), multipliers.one([ratio for _, ratio in alike]))
+        for alike in found.values()
+    ]
+
+
 def _through(runs: Sequence[Run], tangents: Sequence[Tangent]) -> Multipliers:
-    rows = zip(runs, tangents, strict=True)
-    return multipliers.three([(tangent.shares, run.step_s / tangent.base) for run, tangent in rows], ridge())
+    return multipliers.three(_jobs(runs, tangents), ridge())
 
 
 def _left_out(runs: Sequence[Run], tangents: Sequence[Tangent]) -> tuple[float | None, ...]:
@@ -128,11 +138,13 @@ def _left_out(runs: Sequence[Run], tangents: Sequence[Tangent]) -> tuple[float |
     return tuple([None if by is None else run.step_s / tangent.at(by) for run, tangent, by in rows])
 
 
-def _settled(tangents: Sequence[Tangent], found: Multipliers) -> Multipliers:
+def _settled(runs: Sequence[Run], tangents: Sequence[Tangent], found: Multipliers) -> Multipliers:
     """1 − variance after the runs over variance before, of each logarithm."""
-    slopes = np.array([[share * by / multipliers.predicted(one.shares, found) for share, by in zip(one.shares, found, strict=True)] for one in tangents])
-    noise = known()["prior"]["noise"].si ** 2
-    before = covariance()
+    slopes = np.array([
+        [share * by / multipliers.predicted(shares, found) for share, by in zip(shares, found, strict=True)]
+        for shares, _ in _jobs(runs, tangents)
+    ])  # fmt: skip
+    noise, before = known()["prior"]["noise"].si ** 2, covariance()
     after = np.linalg.inv(slopes.T @ slopes / noise + np.linalg.inv(before))
     return Multipliers(*[float(1 - a / b) for a, b in zip(np.diag(after), np.diag(before), strict=True)])
 

@@ -51,5 +51,13 @@ def device_of(options: Options) -> Device | None:
     if options.get("cluster"):
         from bursar.clusters import cluster
 
-        return cluster(options["cluster"]).placed(options["device"])
-    return device(options["device"]) if options["device"] else None
+        found = cluster(options["cluster"]).placed(options["device"])
+    elif options["device"]:
+        found = device(options["device"])
+    else:
+        return None
+    if path := options.get("calibration"):
+        from bursar.calibrate.file import applied
+
+        return applied(found, path)
+    return found

@@ -23,6 +23,8 @@ def check(options: Options) -> Payload:
     from bursar.register.statements import conventions, statements
 
     lang, own = options["lang"], options["claims"]
+    if options["measured"]:
+        return _measured(lang)
     numbers = replay.claims(own) if own else replay.register()
     said, adopted = () if own else statements(), () if own else conventions()
     ids = [*[one.id for one in numbers], *[one.id for one in said], *[one.id for one in adopted]]
@@ -42,6 +44,33 @@ def check(options: Options) -> Payload:
         "failed": failed,
         "exit_status": FAILED if failed else 0,
     }
+
+
+def _measured(lang: str) -> Payload:
+    """The recorded measurements, each of their exact quantities predicted again."""
+    from bursar.measure import records
+    from bursar.register import replay
+    from bursar.report.words import say
+
+    rows = [
+        {
+            "id": f"{record['id']}.{one.quantity}",
+            "what": say(f"record_{one.quantity}", lang),
+            "claimed": str(one.measured),
+            "computed": str(one.predicted),
+            "unit": "" if one.unit == "1" else one.unit,
+            "verdict": replay.REPRODUCED if one.agrees else replay.DIFFERS,
+            "asked": [],
+            "source": f"{record['machine']['device']}, PyTorch {record['machine']['torch']}, {record['date']}",
+        }
+        for record in records.records()
+        for one in records.compared(record)
+    ]
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in replay.VERDICTS}
+    failed = counts[replay.DIFFERS]
+    return {
+        "check": rows, "groups": {"measured": counts}, "verdicts": {}, "failed": failed, "exit_status": FAILED if failed else 0
+    }  # fmt: skip
 
 
 def ask(line: Line) -> Payload:

@@ -17,10 +17,9 @@ Options = dict[str, Any]
 Payload = dict[str, Any]
 LAYERS, LENGTH = 2, 128  # of a model of the catalog, where nothing else is asked for
 PRECISIONS = {"fp32": "float32", "bf16-pure": "bfloat16"}
-SCALAR = 8  # bytes of a number of Python as a tensor
 
 
-class Job(NamedTuple):
+class Made(NamedTuple):
     """A module with its inputs, and the model that predicts it, if there is one."""
 
     module: Any
@@ -47,7 +46,7 @@ def profile(options: Options) -> Payload:
         "what": options["what"],
         "module": found.kind,
         "optimizer": options["optimizer"],
-        "parameters": sum(parameter.numel() for parameter in job.module.parameters()),
+        "params": _params(job),
         **(_asked(options, job.model) if job.model else {}),
         "standing": dict(found.standing),
         "measured": {
@@ -56,11 +55,12 @@ def profile(options: Options) -> Payload:
             "step_s": found.allocated.seconds,
         },
         "highest": _row(found, found.highest),
-        **(_prediction(options, job.model, found) if job.model else {}),
+        **(_prediction(options, job, job.model, found) if job.model else {}),
         "rates": rates._asdict(),
         "operators": _operators(found, found.predicted(rates)),
         "timeline": [_row(found, row) for row in found.rows],
         "trace_file": options["trace_file"],
+        "record": options["record"],
         "html": options["html"],
     }
 
@@ -71,12 +71,12 @@ def _says(words: str) -> None:
         print(f"bursar profile: {words}", file=sys.stderr)
 
 
-def _made(options: Options) -> Job:
+def _made(options: Options) -> Made:
     if ":" in options["what"]:
         from bursar.measure import target
 
         made = target.make(options["what"], "cpu")
-        return Job(made.module.train(), made.args, made.kwargs, None)
+        return Made(made.module.train(), made.args, made.kwargs, None)
     import torch
 
     try:
@@ -90,7 +90,7 @@ def _made(options: Options) -> Job:
     given = models.training_inputs(values, options["seq"] or LENGTH, options["micro_batch"], dtype)
     if "input_ids" in given and "labels" in given:
         given["labels"] = given["input_ids"]  # one tensor, as a training loop has it
-    return Job(module, (), given, model)
+    return Made(module, (), given, model)
 
 
 def _few_layers(options: Options) -> Model:
@@ -122,38 +122,57 @@ def _kernels(options: Options) -> str:
     return given
 
 
-def _asked(options: Options, model: Model) -> Payload:
+def _params(job: Made) -> int:
+    return sum(parameter.numel() for parameter in job.module.parameters())
+
+
+def _job(options: Options) -> dict[str, Any]:
     return {
-        "layers": int(model.architecture.layers),
         "seq": options["seq"] or LENGTH,
         "micro_batch": options["micro_batch"],
         "precision": _precision(options),
         "kernels": _kernels(options),
+        "optimizer": options["optimizer"],
     }
 
 
-def _prediction(options: Options, model: Model, found: Profile) -> Payload:
-    """The highest moment that a plan predicts, above weights and states, and its difference from what the allocator saw."""
-    from bursar import timeline
-    from bursar.plan import Plan
-    from bursar.training import Training
+def _asked(options: Options, model: Model) -> Payload:
+    return {"layers": int(model.architecture.layers), **_job(options)}
 
-    precision, batch = _precision(options), options["micro_batch"]
-    plan = Plan(
-        kernels=_kernels(options), precision=precision, micro_batch=batch, grad_buffer="lazy", optimizer=options["optimizer"],
-        update="for-loop", state_dtype="bf16" if precision == "bf16-pure" else None,
-    )  # fmt: skip
-    training = Training(model, plan, length=options["seq"] or LENGTH, global_batch=batch)
-    moment = max(training.moments(), key=lambda moment: int(moment.memory.peak))
-    held = moment.memory
-    states = int(held.weights + held.master_weights + held.optimizer_state + held.runtime)
-    scalars = SCALAR * int(model.architecture.layers) if _kernels(options) == "eager" else 0
-    parts = {name: int(value) for name, value in held._asdict().items() if value and name != "runtime"}
-    peak = int(held.peak) - states
+
+def _prediction(options: Options, job: Made, model: Model, found: Profile) -> Payload:
+    """The highest moment that a plan predicts, above weights and states, and how far the allocator's is above it; between operators
+    alone, without what an operator makes inside itself, too."""
+    from bursar.measure import records
+
+    ours = records.predicted(model, records.Job(**_job(options)))
+    flops = sum(row.flops for row in found.rows)
+    between = sum(found.highest.bytes) - sum(found.standing.values())
+    measured = {"params": _params(job), "train_flops": flops, "peak": between}
+    if options["record"]:
+        seen = {"allocator_peak": found.allocated.peak, "step_s": found.allocated.seconds}
+        records.write(options["record"], _record(options, model, {**measured, **seen}))
     return {
-        "predicted": {"peak": peak, "moment": timeline.name(training.stages[0], moment)[0], **parts},
-        "difference": found.allocated.peak - peak,
-        "scalars": scalars,
+        "predicted": {"peak": ours.peak, "moment": ours.moment, "train_flops": ours.train_flops, **ours.parts},
+        "difference": found.allocated.peak - ours.peak,
+        "between_operators": between - ours.peak,
+        "scalars": ours.scalars[0],
+        "train_flops": flops,
+    }
+
+
+def _record(options: Options, model: Model, measured: Payload) -> Payload:
+    from datetime import UTC, datetime
+
+    from bursar.measure.machines import described
+
+    return {
+        "id": f"profile-{model.name}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": described(),
+        "config": model.published.values,
+        "job": _job(options),
+        "measured": measured,
     }
 
 

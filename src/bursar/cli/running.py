@@ -26,7 +26,11 @@ def wall(training: Training, run: Payload, options: Options) -> Payload:
     drawn = energy.of_run(training.device, hours, options["pue"], options["grid"])
     return {
         "goodput": found.goodput,
-        "failures": {**found._asdict(), "expected": 3600 * hours / training.plan.devices / found.mtbf_s, "sources": _published(options)},
+        "failures": {
+            **found._asdict(),
+            "expected": 3600 * hours / training.plan.devices / found.mtbf_s,
+            "sources": _published(options),
+        },
         "wall_days": run["days"] / found.goodput,
         "wall_device_hours": hours,
         "wall_cost_usd": None if run["cost_usd"] is None else run["cost_usd"] / found.goodput,

@@ -51,6 +51,7 @@ MOMENTS = ("timeline", "chart", "what_if")
 JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"
 MEASURED = "bursar.cli.measure"  # needs PyTorch
 HOST = ("offload",)
+LAUNCH = "bursar.cli.launch"
 
 
 class Verb(NamedTuple):
@@ -217,9 +218,9 @@ FIND: Mapping[str, Verb] = {
         True, (*SEARCHES, "device", "tokens", "days", "price", *READ), "find cluster llama-3-8b --device h100 --seq 8k --global-batch 512"
     ),
     "context": _find(
-        True, (*SEARCHES, *CLUSTER, *READ), "find context llama-3-8b --device h100 --devices 8 --seq 8k --global-batch 64"
+        True, (*SEARCHES, *CLUSTER, "calibration", *READ), "find context llama-3-8b --device h100 --devices 8 --seq 8k --global-batch 64"
     ),
-    "batch": _find(True, (*PLANNED, *READ), "find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k"),
+    "batch": _find(True, (*PLANNED, "calibration", *READ), "find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k"),
     "model": _find(False, (*SEARCHES, *CLUSTER), "find model --device h100 --devices 8 --seq 4k --global-batch 64"),
     "device": _find(
         True, (*SEARCHES, "tokens", "days", "price", *READ),
@@ -240,21 +241,29 @@ VERBS: Mapping[str, Verb] = {
     ),
     "memory": Verb(
         True,
-        ("seq", "micro_batch", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING, *DEGREES, *CLUSTER, *READ, *MOMENTS),
+        ("seq", "micro_batch", *BATCH, *TENSORS, "grad_buffer", "gathered", *HOST, *TUNING, *DEGREES, *CLUSTER, "calibration", *READ, *MOMENTS),
         "bursar memory llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1", answers=JOB, pictures=PICTURES,
     ),
     "time": Verb(
-        True, ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, *RUN, *WALL, *READ, "chart"),
+        True,
+        ("seq", "micro_batch", *BATCH, *TENSORS, *HOST, *TUNING, *DEGREES, *CLUSTER, "calibration", *RUN, *WALL, *READ, "chart"),
         "bursar time llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --zero 1 --global-batch 512 --tokens 15T",
         answers=JOB, pictures=PICTURES,
     ),
     "plan": Verb(
-        True, ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED], *CLUSTER, *RUN, *READ),
+        True,
+        ("seq", *BATCH, *[name for name in TENSORS if name not in SEARCHED], *HOST, *TUNING, *CLUSTER, "calibration", *RUN, *READ, "fix", "also",
+         "sensitivity"),
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
         answers="bursar.cli.search",
     ),
     "find": Verb(False, (), "bursar find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k", answers=INVERSE, verbs=FIND),
-    "advise": _find(True, (*PLANNED, *READ), "advise llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --global-batch 512"),
+    "advise": _find(True, (*PLANNED, "calibration", *READ), "advise llama-3-70b --device h100 --devices 64 --tp 8 --sp --pp 4 --global-batch 512"),
+    "calibrate": Verb(
+        False, (*PLANNED, *READ, "out", "log_format", "measure", "on", "device_file", "quick"),
+        "bursar calibrate train.log llama-3-8b --device h100 --devices 8 --zero 3 --seq 8k --global-batch 64",
+        "[file] [model]", "bursar.cli.calibrate", "bursar.report.calibrate",
+    ),
     "run": _budget(
         "[model]",
         ("params", "tokens", "tokens_per_param", "flops", "seq", "mask", "global_batch_tokens", "device", "devices", "precision",
@@ -263,7 +272,8 @@ VERBS: Mapping[str, Verb] = {
     ),
     "roofline": Verb(
         False,
-        ("peak", "bandwidth", "flops", "bytes", "seconds", "seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *CLUSTER, *READ, "chart"),
+        ("peak", "bandwidth", "flops", "bytes", "seconds", "seq", "micro_batch", *TENSORS, *TUNING, *DEGREES, *CLUSTER, *READ,
+         "chart"),
         "bursar roofline llama-3-8b --device h100-sxm --seq 8k", "[model]", "bursar.cli.roofline", "bursar.report.roofline",
         "bursar.report.roofline",
     ),
@@ -271,8 +281,18 @@ VERBS: Mapping[str, Verb] = {
         "", ("params", "precision", "grad_dtype", "optimizer", "state_dtype", "dp", "zero", "device", "capacity"),
         "states --params 7B --dp 64 --zero 1 --device h100-sxm",
     ),
+    "launch": Verb(
+        True, (*PLANNED, *READ, "out"), "bursar launch megatron llama-3-70b --devices 64 --tp 8 --sp --pp 4 --zero 1 --grad-dtype fp32",
+        "framework", LAUNCH, "bursar.report.launch",
+    ),
+    "audit-launch": Verb(
+        False,
+        ("framework", "seq", "micro_batch", "global_batch", "mask", "optimizer", "optimizer_step", "kernels", "grad_buffer", "recompute",
+         "checkpointing", *CLUSTER, "set"),
+        "bursar audit-launch train.sh --device h100-sxm", "file [model]", LAUNCH, "bursar.report.launch",
+    ),
     "audit": _budget("", ("params", "bytes"), "audit --params 70B --bytes 1.1e12"),
-    "check": Verb(False, ("only", "claims"), "bursar check --only N4", answers="bursar.cli.check", report="bursar.report.check"),
+    "check": Verb(False, ("only", "claims", "measured"), "bursar check --only N4", answers="bursar.cli.check", report="bursar.report.check"),
     "matrix": Verb(False, (), "bursar matrix mlp 32 128 128 10 --batch 64", answers=COSTS, verbs=MATRIX),
     "explain": Verb(
         False,
@@ -285,7 +305,7 @@ VERBS: Mapping[str, Verb] = {
         False, ("on", "strict", "depth", "optimizer_states", "values", "html"), "bursar trace my_model.py:make", "target", MEASURED, "bursar.report.measure"
     ),
     "profile": Verb(
-        False, ("seq", "micro_batch", "layers", "precision", "kernels", "optimizer", "set", "trace_file", "html", "chart"),
+        False, ("seq", "micro_batch", "layers", "precision", "kernels", "optimizer", "set", "trace_file", "record", "html", "chart"),
         "bursar profile llama-3-8b --layers 1 --seq 64", "what", "bursar.cli.profile", "bursar.report.profile", "bursar.report.profile",
     ),
     "verify": Verb(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from bursar.errors import PlanError, shown
-from bursar.model import Model
+from bursar.model import Model, load
 from bursar.plan import CLI_NAMES, Plan
 from bursar.precision import RECIPES
 
@@ -104,6 +104,11 @@ def word(key: str, value: Any, valid: Mapping[str, Any]) -> Any:
     if not isinstance(value, str) or value not in valid:
         raise PlanError(f"{key}={shown(value)} has no counterpart here", field=key, value=value, valid=list(valid))
     return valid[value]
+
+
+def layers_of(model: Mapping[str, Any] | str | None) -> int | None:
+    """Layers of a model, where it is known."""
+    return None if model is None else int(load(dict(model) if isinstance(model, Mapping) else model).architecture.layers)
 
 
 def told(framework: str, key: str, given: Mapping[str, Any], valid: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bursar import recompute
 from bursar.errors import PlanError, shown
-from bursar.launch.launched import dtypes, flag, refuse, share, whole, word
+from bursar.launch.launched import dtypes, refuse, share, whole, word
 from bursar.plan import Plan
 from bursar.precision import RECIPES
 
@@ -22,7 +22,7 @@ Keys = dict[str, Any]
 EXPRESSED = (
     "tensor", "sequence", "expert", "expert_tensor", "pipeline", "data", "zero", "micro_batch", "recompute", "kernels",
     "precision", "grad_dtype", "optimizer", "context", "context_comm", "shard_group", "schedule", "virtual", "layout",
-    "state_dtype", "overlap",
+    "state_dtype", "overlap", "expert_comm",
 )  # fmt: skip
 # gradients are added up in a buffer of their own by the products themselves, or by a kernel after them
 FUSION = {"fused,linear=main-grad": True, "fused,linear=returned": False}
@@ -34,6 +34,7 @@ HELD: Mapping[str, tuple[Any, ...]] = {
     "precision": ("bf16", "fp16", "fp32", "fp8", "fp8-current", "fp8-block", "mxfp8", "nvfp4"),
     "state_dtype": (None, "fp32", "bf16", "fp16"),
 }
+DISPATCHERS = {"all-to-all": "alltoall", "deduplicated": "flex"}
 CP_COMM = {"ring": "p2p", "all-gather": "all_gather", "ulysses": "a2a"}
 OPTIMIZERS = {"adamw": "adam", "momentum": "sgd"}
 QUANTISED = {"fp8": "delayed", "fp8-current": "tensorwise", "fp8-block": "blockwise", "mxfp8": "mxfp8"}
@@ -43,18 +44,15 @@ DTYPES = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}
 STRANGE: Mapping[str, tuple[Any, ...]] = {
     "use_torch_fsdp2": (False,), "use_megatron_fsdp": (False,), "use_custom_fsdp": (False,), "optimizer_cpu_offload": (False,),
     "cpu_offloading": (False,), "fine_grained_activation_offloading": (False,), "fp8_param_gather": (False,), "fp8_param": (False,),
-    "fp4_param": (False,), "use_precision_aware_optimizer_no_fp8_or_ds_fp8": (False,), "hierarchical_context_parallel_sizes": (None,),
+    "fp4_param": (False,), "hierarchical_context_parallel_sizes": (None,),
     "distribute_saved_activations": (False,), "optimizer_offload_fraction": ("0", "0.0"), "schedule_method": (None,),
     "account_for_embedding_in_pipeline_split": (False,), "account_for_loss_in_pipeline_split": (False,),
-    "moe_token_dispatcher_type": ("alltoall",),
 }  # fmt: skip
 
 
 def keys_of(plan: Plan, layers: int) -> Keys:
     """The keys of a plan; PlanError for what Megatron-Core cannot express."""
     refuse("Megatron-Core", plan, set(EXPRESSED) - set(HELD), HELD)
-    if plan.precision != "nvfp4" and plan.overlap != () and "expert" in plan.overlap and plan.expert == 1:
-        raise PlanError("Megatron-Core cannot express overlap=expert with ep=1", field="overlap", value=plan.overlap, valid="ep > 1")
     return {
         "tensor_model_parallel_size": plan.tensor,
         "pipeline_model_parallel_size": plan.pipeline,
@@ -64,7 +62,7 @@ def keys_of(plan: Plan, layers: int) -> Keys:
         "optimizer": OPTIMIZERS[plan.optimizer],
         "use_distributed_optimizer": plan.zero == 1,
         **({"cp_comm_type": CP_COMM[plan.context_comm]} if plan.context > 1 else {}),
-        **({"expert_model_parallel_size": plan.expert} if plan.expert > 1 else {}),
+        **_experts(plan),
         **({"expert_tensor_parallel_size": plan.expert_tensor} if plan.expert_tensor != plan.tensor else {}),
         **_stages(plan, layers),
         **_recomputed(plan.recompute),
@@ -73,6 +71,14 @@ def keys_of(plan: Plan, layers: int) -> Keys:
         "gradient_accumulation_fusion": FUSION.get(plan.kernels, True),
         **({"num_distributed_optimizer_instances": plan.replicas} if plan.shard_group is not None else {}),
     }
+
+
+def _experts(plan: Plan) -> Keys:
+    keys: Keys = {"expert_model_parallel_size": plan.expert} if plan.expert > 1 else {}
+    if plan.expert > 1 or plan.expert_comm != "all-to-all":
+        keys["moe_token_dispatcher_type"] = DISPATCHERS[plan.expert_comm]
+        keys |= {"moe_enable_deepep": True} if plan.expert_comm == "deduplicated" else {}
+    return keys
 
 
 def _stages(plan: Plan, layers: int) -> Keys:
@@ -138,6 +144,7 @@ def plan_of(keys: Keys, devices: int, layers: int | None) -> Plan:
     tp, pp, cp = (whole(key, keys.get(key, 1)) for key in SIZES)
     dp = share(devices, tp * pp * cp, "tp·pp·cp")
     zero = 1 if keys.get("use_distributed_optimizer") else 0
+    expert = whole("expert_model_parallel_size", keys.get("expert_model_parallel_size", 1))
     plan = Plan(
         tensor=tp,
         pipeline=pp,
@@ -145,7 +152,8 @@ def plan_of(keys: Keys, devices: int, layers: int | None) -> Plan:
         data=dp,
         zero=zero,
         sequence=bool(keys.get("sequence_parallel")) and tp > 1,
-        expert=whole("expert_model_parallel_size", keys.get("expert_model_parallel_size", 1)),
+        expert=expert,
+        expert_comm=_dispatched(keys, expert),
         expert_tensor=whole("expert_tensor_parallel_size", keys.get("expert_tensor_parallel_size") or tp),
         micro_batch=whole("micro_batch_size", keys.get("micro_batch_size", 1)),
         recompute=_mode(keys),
@@ -162,6 +170,14 @@ def plan_of(keys: Keys, devices: int, layers: int | None) -> Plan:
 
 
 SIZES = ("tensor_model_parallel_size", "pipeline_model_parallel_size", "context_parallel_size")
+
+
+def _dispatched(keys: Keys, expert: int) -> str:
+    """How tokens reach experts; without a word of it Megatron-Core gathers all tokens, which no plan here does."""
+    if expert == 1 and "moe_token_dispatcher_type" not in keys:
+        return "all-to-all"
+    asked = keys.get("moe_token_dispatcher_type", "allgather")
+    return str(word("moe_token_dispatcher_type", asked, {theirs: ours for ours, theirs in DISPATCHERS.items()}))
 
 
 def _mode(keys: Keys) -> str:

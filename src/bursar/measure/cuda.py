@@ -44,7 +44,7 @@ class LayerNorm(torch.autograd.Function):
         rows = x.shape[: x.dim() - len(shape)]
         statistics = [torch.zeros(rows, dtype=torch.float32, device=x.device) for _ in range(2)]
         ctx.save_for_backward(x, weight, *statistics)
-        return torch.empty_like(x)
+        return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 class EfficientAttention(torch.autograd.Function):

@@ -38,9 +38,9 @@ def here(accelerator: torch.device) -> Device | None:
     return detected(torch.cuda.get_device_name(accelerator)) if accelerator.type == "cuda" else None
 
 
-def described(accelerator: torch.device) -> dict[str, Any]:
-    """Machine, driver and versions."""
-    cuda = accelerator.type == "cuda"
+def described(accelerator: torch.device | None = None) -> dict[str, Any]:
+    """Machine, driver and versions, of the CPU where no accelerator is named."""
+    cuda = accelerator is not None and accelerator.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(accelerator) if cuda else _processor(),
         "driver": _driver() if cuda else None,

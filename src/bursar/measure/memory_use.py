@@ -38,13 +38,30 @@ class Gap(NamedTuple):
         return self.measured - self.predicted
 
 
-def use(module: torch.nn.Module | None, optimizer: torch.optim.Optimizer | None, device: torch.device) -> Use:
+class Standing:
+    """What stands between steps, looked at once: the tensors of a module, and the states of its optimizer as soon as all are there."""
+
+    def __init__(self, module: torch.nn.Module | None) -> None:
+        self.own = () if module is None else tuple(module.parameters())
+        self.parameters = _bytes(self.own)
+        self.buffers = 0 if module is None else _bytes(module.buffers())
+        self.states = (0, 0)  # how many parameters have some, and their bytes
+
+    def optimizer_state(self, optimizer: torch.optim.Optimizer | None) -> int:
+        held = optimizer.state if optimizer else {}
+        if len(held) != self.states[0]:
+            values = [value for kept in held.values() for value in kept.values()]
+            self.states = len(held), _bytes(value for value in values if isinstance(value, torch.Tensor))
+        return self.states[1]
+
+
+def use(standing: Standing, optimizer: torch.optim.Optimizer | None, device: torch.device) -> Use:
     """What is in use; the peak starts anew."""
-    own = () if module is None else tuple(module.parameters())
-    buffers = () if module is None else tuple(module.buffers())
-    states = [value for kept in (optimizer.state.values() if optimizer else ()) for value in kept.values()]
-    tensors = own, buffers, (p.grad for p in own if p.grad is not None), (s for s in states if isinstance(s, torch.Tensor))
-    parts = dict(zip(Use._fields, [_bytes(part) for part in tensors], strict=False))
+    gradients = _bytes(parameter.grad for parameter in standing.own if parameter.grad is not None)
+    parts = {
+        "parameters": standing.parameters, "buffers": standing.buffers, "gradients": gradients,
+        "optimizer_state": standing.optimizer_state(optimizer),
+    }  # fmt: skip
     if device.type != "cuda":
         return Use(**parts, allocated=_resident(), reserved=None, peak=None)
     peak = torch.cuda.max_memory_allocated(device)

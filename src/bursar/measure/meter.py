@@ -28,7 +28,7 @@ from bursar.errors import BursarError
 from bursar.measure import machines
 from bursar.measure.batches import Later, given_lengths, read
 from bursar.measure.lengths import Batch, Counting, Flops
-from bursar.measure.memory_use import Gap, Use, gaps, use
+from bursar.measure.memory_use import Gap, Standing, Use, gaps, use
 from bursar.measure.sinks import sinks
 from bursar.measure.traced_batches import Traced
 from bursar.model import Model, load
@@ -160,7 +160,7 @@ class Meter:
         tree = _architecture(model, config, job)
         self.counting = Traced(model) if tree is None else Counting(tree, mask, mode, images)
         self.peak = peak if peak is not None else self._peak(device, precision)
-        self.sinks = sinks(log)
+        self.sinks, self.standing = sinks(log), Standing(self.module)
         self.steps = 0
         self.sums = Sums()
         self.later: list[Later] = []
@@ -235,7 +235,7 @@ class Meter:
 
     def _reading(self, seconds: float) -> Reading:
         samples, tokens, run, model, executed, ranks = self._joined()
-        used = use(self.module, self.optimizer, self.at)
+        used = use(self.standing, self.optimizer, self.at)
         words = isinstance(self.counting, Counting)
         return Reading(
             self.steps, self.sums.steps, seconds, samples, tokens if words else None, run if words else None, model, executed,

@@ -185,5 +185,17 @@ ROWS: tuple[Option, ...] = (
     Option(
         "what_if", None, False, (), "peak and step time with one option changed, for each", "逐项改变一个选项后的峰值与每步用时"
     ),
+    Option(
+        "fix", str, None, (), "values of a search's axes in place of the usual ones: tp=8,pp=2/4,recompute=core_attn+mlp/full",
+        "搜索各维度的取值，取代默认值：tp=8,pp=2/4,recompute=core_attn+mlp/full",
+    ),
+    Option(
+        "also", str, None, (), "values of a search's axes beside the usual ones: offload=optimizer,precision=fp8,recompute=full:2",
+        "在默认取值之外再搜索：offload=optimizer,precision=fp8,recompute=full:2",
+    ),
+    Option(
+        "sensitivity", None, False, (), "the best step with 1 GB more memory, a network or link twice as fast, twice the batch",
+        "多 1 GB 显存、网络或链路快一倍、批量翻倍时的最优每步用时",
+    ),
     Option("lang", None, "en", ("en", "zh"), "language of reports", "报告语言"),
 )

@@ -25,6 +25,8 @@ ROWS: tuple[Option, ...] = (
     Option(
         "values", None, False, (), "mean, std and largest magnitude of every parameter", "每个参数张量的均值、标准差与最大绝对值"
     ),
+    Option("measured", None, False, (), "replay the recorded measurements instead", "改为重放已记录的实测"),
+    Option("record", str, None, (), "file for a record of the measurement (JSON)", "实测记录文件（JSON）"),
     Option("trace_file", str, None, (), "file for the step as a Chrome trace", "Chrome trace 文件"),
     Option("html", str, None, (), "file for the report as HTML", "HTML 报告文件"),
 )

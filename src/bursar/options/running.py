@@ -29,7 +29,12 @@ ROWS: tuple[Option, ...] = (
     ),
     Option("restart", positive, None, (), "seconds from a failure until training goes on", "从故障到恢复训练的秒数"),
     Option(
-        "checkpoint_every", degree, None, (), "steps between checkpoints; default: as often as is best", "检查点间隔的步数，默认取最优间隔"
+        "checkpoint_every",
+        degree,
+        None,
+        (),
+        "steps between checkpoints; default: as often as is best",
+        "检查点间隔的步数，默认取最优间隔",
     ),
     Option("pue", str, "average", (), "power usage effectiveness: a name or a number", "电能利用效率（PUE）：名称或数值"),
     Option("grid", str, "world", (), "grid: a name, or kg of CO2 per kWh", "电网：名称，或每千瓦时二氧化碳千克数"),

@@ -6,13 +6,14 @@ weights of a pipeline stage are in use until its last micro-batch. Nothing is pr
 
 from __future__ import annotations
 
-from bursar.planner.found import Candidate, Found, best_of, read, search, smallest_cluster
+from bursar.planner.found import Candidate, Found, best_if_any, best_of, read, search, smallest_cluster
 from bursar.planner.scoring import Scored, score
+from bursar.planner.sensitivity import Changed, sensitivity
 from bursar.planner.space import AXES, BASE, MAX_MICRO_BATCH, VIRTUAL, Space, space_of
 
 __all__ = [
-    "AXES", "BASE", "MAX_MICRO_BATCH", "SPACE", "VIRTUAL", "Candidate", "Found", "Scored", "Space", "best_of", "read", "score",
-    "search", "smallest_cluster", "space_of",
+    "AXES", "BASE", "MAX_MICRO_BATCH", "SPACE", "VIRTUAL", "Candidate", "Changed", "Found", "Scored", "Space", "best_if_any", "best_of", "read",
+    "score", "search", "sensitivity", "smallest_cluster", "space_of",
 ]  # fmt: skip
 
 SPACE = (

@@ -81,6 +81,15 @@ def best_of(space: Space, keep: int = 5) -> Found:
     return Found(ranked, pareto, leanest, scored.peak.size, fits.size, time.perf_counter() - start)
 
 
+def best_if_any(space: Space) -> Candidate | None:
+    """The fastest plan that fits; None where none does, or none keeps the rules."""
+    try:
+        found = best_of(space, keep=1)
+    except PlanError:
+        return None
+    return found.best[0] if found.best else None
+
+
 def _front(scored: Scored, order: Any, most: int = 8) -> list[int]:
     """The plans, fastest first, that no faster one undercuts in memory."""
     if not order.size:
@@ -106,10 +115,6 @@ def smallest_cluster(space: Space, doublings: int = 8) -> tuple[int, Candidate] 
     for power in range(1, doublings + 1):
         devices = space.devices * 2**power
         larger = replace(space, devices=devices, global_batch=max(space.global_batch, devices))
-        try:
-            found = best_of(larger, keep=1)
-        except PlanError:
-            continue
-        if found.best:
-            return devices, found.best[0]
+        if (found := best_if_any(larger)) is not None:
+            return devices, found
     return None

@@ -71,7 +71,9 @@ class Stack:
 
     def stages(self, ranks: int, name: str, virtual: int) -> tuple[Stage, ...]:
         """The stages of a pipeline, of these blocks."""
-        return tuple([self._known(stage) for stage in pipeline.stages(self.architecture, ranks, name, virtual)])
+        return tuple(
+            [self._known(stage) for stage in pipeline.stages(self.architecture, ranks, name, virtual, self.setting.layout)]
+        )
 
     def _known(self, stage: Stage) -> Stage:
         apart = [chunk.tail and chunk.tail[0] is not self.architecture.tail[0] for chunk in stage.chunks]
@@ -113,9 +115,7 @@ def _stack(space: Space, setting: Plan, architecture: Architecture, modes: list[
             start += size
     sizes = [segment.size for segment in segments]
     together = {name: np.concatenate([own[name] for own in degrees]) for name in degrees[0]}
-    found = {
-        id(block): _joined(parts, sizes) for (block, _), parts in zip(blocks, zip(*costs, strict=True), strict=True)
-    }
+    found = {id(block): _joined(parts, sizes) for (block, _), parts in zip(blocks, zip(*costs, strict=True), strict=True)}
     return Stack(setting, architecture, untied, tuple(segments), together, found)
 
 
@@ -126,7 +126,7 @@ class _Cut:
         self.training: Training = space.training(plan, checked=False)
         self.cuts: dict[int, Block] = {}
         self.costs: dict[tuple[int, str], Cost] = {}
-        self.weights: dict[int, Dim] = {}
+        self.later: dict[int, tuple[Dim, Dim]] = {}
 
     def cost(self, block: Block, mode: str, *, layer: bool) -> Cost:
         """The cost of a block under a recompute mode."""
@@ -149,17 +149,16 @@ class _Cut:
         return Cost(
             load._replace(passes=tops),  # type: ignore[arg-type]
             step_time.pace(own, step, plan, kernels, machine, plan.mode if layer else "none"),
-            self._weight(block),
-            memory.waiting(own, step, plan, kernels),
+            *self._later(block),
         )
 
-    def _weight(self, block: Block) -> Dim:
-        """Seconds of its weight gradients, which are the same under every recompute mode."""
-        if id(block) not in self.weights:
+    def _later(self, block: Block) -> tuple[Dim, Dim]:
+        """Seconds of its weight gradients and bytes that wait for them, which are the same under every recompute mode."""
+        if id(block) not in self.later:
             cut, training = self._block(block), self.training
-            weight = schedule_time.weight_pass(cut, training.step, training.plan, training.kernels, training.machine)
-            self.weights[id(block)] = weight
-        return self.weights[id(block)]
+            job = training.step, training.plan, training.kernels
+            self.later[id(block)] = schedule_time.weight_pass(cut, *job, training.machine), memory.waiting(cut, *job)
+        return self.later[id(block)]
 
     def _block(self, block: Block) -> Block:
         if id(block) not in self.cuts:
@@ -184,7 +183,9 @@ def _joined(parts: Iterable[Any], sizes: list[int]) -> Any:
         return type(first)(*values) if hasattr(first, "_fields") else tuple(values)
     if first is None or all(type(part) is type(first) and not isinstance(part, np.ndarray) and part == first for part in found):
         return first
-    return np.concatenate([np.broadcast_to(np.asarray(part, dtype=np.float64), size) for part, size in zip(found, sizes, strict=True)])
+    return np.concatenate(
+        [np.broadcast_to(np.asarray(part, dtype=np.float64), size) for part, size in zip(found, sizes, strict=True)]
+    )
 
 
 def taken(value: Any, rows: Any) -> Any:
@@ -194,5 +195,9 @@ def taken(value: Any, rows: Any) -> Any:
     if isinstance(value, dict):
         return {name: taken(part, rows) for name, part in value.items()}
     if isinstance(value, tuple):
-        return type(value)(*[taken(part, rows) for part in value]) if hasattr(value, "_fields") else tuple([taken(p, rows) for p in value])
+        return (
+            type(value)(*[taken(part, rows) for part in value])
+            if hasattr(value, "_fields")
+            else tuple([taken(p, rows) for p in value])
+        )
     return value

@@ -18,6 +18,7 @@ from bursar.report.words import say
 
 Payload = dict[str, Any]
 MOST = 12  # operators in the table
+SHOWN = 2**26  # bytes from which a chart in GiB shows something
 CATEGORIES = ("parameters", "optimizer_state", "gradients", "activations", "inputs", "temporary")
 
 
@@ -32,13 +33,16 @@ def profile(payload: Payload, lang: str, console: Console) -> None:
     console.print(Text(say("profile_title", lang, module=payload["module"], step=duration(payload["measured"]["step_s"])), "bold"))
     if "layers" in payload:
         console.print(say("profile_asked", lang, **payload), style="dim")
-    console.print(terminal(_moments(payload), lang), markup=False, highlight=False)
+    if payload["highest"]["total"] >= SHOWN:
+        console.print(terminal(_moments(payload), lang), markup=False, highlight=False)
+    console.print(say("profile_highest", lang, **payload["highest"]), markup=False)
     console.print(_memory(payload, lang))
     measured = payload["measured"]
     console.print(say("profile_peak", lang, bytes=whole(measured["peak"]), operator=measured["operator"]), markup=False)
     if "predicted" in payload:
         predicted = payload["predicted"]
-        told = {"bytes": whole(predicted["peak"]), "moment": predicted["moment"], "difference": f"{payload['difference']:+,}"}
+        apart = {key: f"{payload[key]:+,}" for key in ("difference", "between_operators")}
+        told = {"bytes": whole(predicted["peak"]), "moment": predicted["moment"], **apart, "scalars": whole(payload["scalars"])}
         console.print(say("profile_predicted", lang, **told), markup=False)
         if payload["kernels"] == "sdpa":
             console.print(say("profile_sdpa", lang), style="dim")
@@ -48,7 +52,7 @@ def profile(payload: Payload, lang: str, console: Console) -> None:
 
 def _memory(payload: Payload, lang: str) -> Table:
     row = payload["highest"]
-    table = Table(box=None, pad_edge=False, title=Text(say("profile_highest", lang, **row), "bold"), title_justify="left")
+    table = Table(box=None, pad_edge=False)
     for name in CATEGORIES:
         table.add_column(say(f"profile_{name}", lang), justify="right")
     table.add_row(*[whole(row[name]) for name in CATEGORIES])

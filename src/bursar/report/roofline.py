@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.text import Text
 
 from bursar.report import budget
-from bursar.report.plot import PALETTE, Dots, Line, Mark, Note, Panel
+from bursar.report.plot import PALETTE, Dots, Line, Mark, Panel
 from bursar.report.tables import _table, screen
 from bursar.report.units import duration, percent, short
 from bursar.report.words import say
 
 Payload = Mapping[str, Any]
-AROUND = 30.0  # how far the axis of a chart goes beyond the ridge point and its dots
+AROUND = 4.0  # how far the axis of a chart goes beyond the ridge point and its dots
 LABELS = 14  # dots that a panel names
 
 
@@ -73,9 +73,8 @@ def _dots(rows: Sequence[Payload]) -> list[Mark]:
         places.setdefault((row["intensity"], row["flop_per_s"]), []).append(row["path"])
     marks: list[Mark] = []
     for index, ((x, y), names) in enumerate(places.items()):
-        colour = PALETTE[index % len(PALETTE)]
         label = ", ".join(names) if index < LABELS else ""
-        marks += [Dots([x], [y], label, colour), *([Note(x, y * 1.35, label, colour)] if len(label) <= 6 else [])]
+        marks.append(Dots([x], [y], label, PALETTE[index % len(PALETTE)]))
     return marks
 
 

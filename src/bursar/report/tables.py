@@ -281,13 +281,17 @@ def _plan(payload: Payload, lang: str, console: Console) -> None:
     _job_lines(payload, lang, console)
     facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
     console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
+    from bursar.report import search
+
     if not payload["best"]:
         _nothing_fits(payload, lang, console)
+        search.beside(payload, lang, console)
         return
     _best(payload, lang, console)
     winner = {**payload["best"][0], "device": payload["device"]}
     console.print(_stages(winner["stages"], lang))
     console.print(_breakdown(winner, lang))
+    search.beside(payload, lang, console)
     _run_line(winner, lang, console)
     console.print(say("runtime_note", lang), style="dim")
     _notes(winner, lang, console)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining import schedules as known
 
@@ -21,14 +22,37 @@ SCHEDULES: Mapping[str, tuple[str, bool]] = {
 }
 
 
+class Shapes(NamedTuple):
+    """What passes between chunks for one micro-batch: token ids, activations, logits; the number of the last chunk; their dtype."""
+
+    ids: tuple[int, ...]
+    hidden: tuple[int, ...]
+    logits: tuple[int, ...]
+    last: int
+    dtype: torch.dtype
+
+    def ends(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Examples of what a chunk takes and returns, without memory."""
+        taken = torch.empty(self.ids, dtype=torch.long, device="meta")
+        hidden = torch.empty(self.hidden, dtype=self.dtype, device="meta", requires_grad=True)
+        returned = torch.empty(self.logits, dtype=self.dtype, device="meta", requires_grad=True)
+        return (hidden if number else taken), (returned if number == self.last else hidden)
+
+
+class Agreed(PipelineStage):
+    """A stage among fake ranks, whose votes on whether all shapes are given never arrive: they are given here."""
+
+    def _warmup_forward_vote(self, *given: Any) -> torch.Tensor:
+        return torch.ones(1, dtype=torch.int32)
+
+    _warmup_backward_result = _warmup_forward_vote
+
+
 def schedule(
-    name: str, chunks: Mapping[int, Any], mesh: Any, numbered: int, micro_batches: int, shape: tuple[int, ...], loss: Callable[..., Any]
+    name: str, chunks: Mapping[int, Any], mesh: Any, shapes: Shapes, micro_batches: int, loss: Callable[..., Any]
 ) -> Any:
-    """PyTorch's schedule of one rank: `chunks` by number out of `numbered`, whose inputs and outputs are tensors of `shape`, but for
-    token ids and logits."""
-    stages = []
-    for number, chunk in chunks.items():
-        stages.append(PipelineStage(chunk, number, numbered, torch.device(_device(chunk)), group=mesh.get_group()))
+    """PyTorch's schedule of one rank, for its chunks by number."""
+    stages = [_stage(number, chunk, mesh, shapes) for number, chunk in chunks.items()]
     kind, several = SCHEDULES[name]
     try:
         return getattr(known, kind)(stages if several else stages[0], n_microbatches=micro_batches, loss_fn=loss)
@@ -36,6 +60,8 @@ def schedule(
         raise PlanError(f"{kind}: {error}", field="schedule", value=name, valid="micro-batches and chunks that it takes") from None
 
 
-def _device(chunk: Any) -> torch.device:
-    found: torch.device = next(chunk.parameters()).device
-    return found
+def _stage(number: int, chunk: Any, mesh: Any, shapes: Shapes) -> PipelineStage:
+    taken, returned = shapes.ends(number)
+    device = next(chunk.parameters()).device
+    kind = Agreed if dist.get_backend() == "fake" else PipelineStage
+    return kind(chunk, number, shapes.last + 1, device, taken, returned, group=mesh.get_group())

@@ -13,7 +13,7 @@ from bursar.dims import product
 from bursar.ledger import of_stage
 from bursar.ops.collective import AllToAll
 from bursar.ops.linear import Embedding, Head, Loss
-from bursar.ops.norms import Norm
+from bursar.ops.elementwise import RMSNorm
 from bursar.parallel import data, fsdp
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import schedule
@@ -68,7 +68,7 @@ def _loss(job: Training, index: int) -> Iterator[Sent]:
     """Of logits that are cut by vocabulary: the maximum, the sum of exponentials and the score of the label of every token."""
     if job.plan.tensor > 1 and any(isinstance(op, Loss) for block in stage_of(job, index).tail for op in block.lines.values()):
         numbers = 3 * job.micro_batches
-        yield Sent("tensor", "all_reduce", numbers, numbers * int(job.step.tokens) * FP32, "cause_loss")
+        yield Sent("tensor", "all_reduce", numbers, numbers * int(job.step.tokens) * FP32, "loss")
 
 
 def _norms(job: Training, index: int) -> Iterator[Sent]:
@@ -77,10 +77,10 @@ def _norms(job: Training, index: int) -> Iterator[Sent]:
         return
     for block, times in stage_of(job, index).blocks():
         for op in block.lines.values():
-            if isinstance(op, Norm):
+            if isinstance(op, RMSNorm):
                 tensors = [product(shape) for shape in op.shapes().values()]
                 value = size(sum(tensors), job.plan.recipe.rate["gradient"])
-                yield Sent("tensor", "all_reduce", times * len(tensors), times * value, "cause_norms")
+                yield Sent("tensor", "all_reduce", times * len(tensors), times * value, "norms")
 
 
 class Gathered(NamedTuple):
@@ -127,10 +127,10 @@ def _sharded(job: Training, index: int) -> Iterator[Sent]:
             value = size(unit.whole, rate[one.carries])
             yield Sent(unit.dimension, one.collective, unit.times * m, unit.times * m * value)
             if unit.root and one.carries == "weight" and one.overlaps == "backward":
-                yield Sent(unit.dimension, one.collective, -m, -m * value, "cause_root")
+                yield Sent(unit.dimension, one.collective, -m, -m * value, "root")
         if plan.replicas > 1:
             value = size(unit.shard, rate["gradient"])
-            yield Sent("replicate", "all_reduce", unit.times * m, unit.times * m * value, "cause_replicas")
+            yield Sent("replicate", "all_reduce", unit.times * m, unit.times * m * value, "replicas")
 
 
 def _messages(job: Training, index: int) -> Iterator[Sent]:
@@ -167,7 +167,7 @@ def _whole_embedding(job: Training, index: int) -> Iterator[Kept]:
         for op in block.lines.values():
             if isinstance(op, Embedding):
                 whole = (ways - 1) * sum(product(shape) for shape in op.shapes().values())
-                yield Kept("gradients", int(size(whole, job.plan.recipe.rate["gradient"])), "cause_embedding")
+                yield Kept("gradients", int(size(whole, job.plan.recipe.rate["gradient"])), "embedding")
 
 
 def tied(job: Training) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 # a precision of ours, as FSDP2's policy has it; parameters are FP32 in all of them
 POLICIES: Mapping[str, Mapping[str, torch.dtype]] = {"fp32": {}, "bf16": {"param_dtype": torch.bfloat16}}
@@ -18,9 +18,10 @@ def policy(precision: str, grad_dtype: str | None) -> MixedPrecisionPolicy:
     return MixedPrecisionPolicy(**POLICIES[precision], **(REDUCED[grad_dtype] if POLICIES[precision] else {}))
 
 
-def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, reshard: bool) -> None:
+def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, reshard: bool, summed: bool) -> None:
     """Shards a chunk in place over the mesh `data`, and the experts of its layers over `experts` where that is a mesh of several
-    ranks; where it is of one, a rank's experts are its own."""
+    ranks; where it is of one, a rank's experts are its own. `summed`: gradients are divided
+    apart from their reduction, for backends that reduce by sums alone (gloo)."""
     apart: set[torch.nn.Parameter] = set()
     for layer in chunk.layers:
         if experts is not None:
@@ -30,4 +31,7 @@ def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, r
             else:
                 apart |= set(mixture.parameters())
         fully_shard(layer, mesh=data, mp_policy=mixed, reshard_after_forward=reshard, ignored_params=apart)
-    fully_shard(chunk, mesh=data, mp_policy=mixed, reshard_after_forward=reshard, ignored_params=apart)
+    fully_shard(chunk, mesh=data, mp_policy=mixed, ignored_params=apart)  # a root stays whole until its backward pass
+    for module in chunk.modules():
+        if isinstance(module, FSDPModule):
+            module.set_force_sum_reduction_for_comms(summed)

@@ -27,8 +27,9 @@ WORDS: Mapping[str, Words] = {
         "分配器峰值（参数与优化器状态之上）：{bytes} 字节，位于 {operator}",
     ),
     "profile_predicted": Words(
-        "predicted: {bytes} bytes, {moment}; measured less predicted: {difference} (numbers of Python become tensors of 8 bytes)",
-        "预测：{bytes} 字节，{moment}；实测减预测：{difference}（Python 数值会成为 8 字节的张量）",
+        "predicted: {bytes} bytes, {moment}; measured less predicted: {difference} at the allocator, {between_operators} between "
+        "operators, of which {scalars} are numbers of Python that are kept as tensors",
+        "预测：{bytes} 字节，{moment}；实测减预测：分配器处 {difference}，算子之间 {between_operators}，其中 {scalars} 为保存成张量的 Python 数值",
     ),
     "profile_sdpa": Words(
         "the prediction is for CUDA's attention kernel, whose backward pass sums the gradient of Q in FP32; the CPU's does not",
@@ -38,6 +39,13 @@ WORDS: Mapping[str, Words] = {
     "profile_calls": Words("calls", "调用次数"),
     "profile_measured": Words("measured", "实测"),
     "profile_least": Words("roofline", "屋顶线下限"),
+    "check_measured": Words("recorded measurements", "已记录的实测"),
+    "record_params": Words("parameters of the module", "模块的参数量"),
+    "record_train_flops": Words("FLOPs of a training step", "一个训练步的 FLOP"),
+    "record_peak": Words(
+        "bytes above parameters and optimizer state at the highest moment between operators",
+        "算子之间最高时刻在参数与优化器状态之上的字节数",
+    ),
     "profile_rates": Words(
         "roofline: the larger of FLOPs at {flops:.3g} FLOP/s and bytes read and made at {bandwidth:.3g} B/s, both measured here",
         "屋顶线：取 FLOP ÷ {flops:.3g} FLOP/s 与读写字节 ÷ {bandwidth:.3g} B/s 之较大者，两个速率均在本机实测",

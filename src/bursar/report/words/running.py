@@ -9,9 +9,10 @@ from bursar.report.words.words import Words
 WORDS: Mapping[str, Words] = {
     "goodput_line": Words(
         "Goodput {share}: {expected} failures, one in {mtbf}; a checkpoint of {size} in {write}, after every {interval} of work; "
-        "{restart} to restart. {checkpoints} goes to checkpoints, {failures} to failures: {days:,.1f} days{cost} from start to end.",
-        "有效训练时间 {share}：预计故障 {expected} 次，平均每 {mtbf} 一次；检查点 {size}，写入需 {write}，每训练 {interval} 写一次；"
-        "重启需 {restart}。检查点占 {checkpoints}，故障占 {failures}：自始至终共 {days:,.1f} 天{cost}。",
+        "{restart} to restart. {checkpoints} goes to checkpoints, {failures} to failures: {days:,.1f} days{cost} from start to "
+        "end.",
+        "有效训练时间 {share}：预计故障 {expected} 次，平均每 {mtbf} 一次；检查点 {size}，写入需 {write}，每训练 {interval} "
+        "写一次；重启需 {restart}。检查点占 {checkpoints}，故障占 {failures}：自始至终共 {days:,.1f} 天{cost}。",
     ),
     "goodput_cost": Words(", {usd}", "，{usd}"),
     "energy_line": Words(
@@ -21,7 +22,8 @@ WORDS: Mapping[str, Words] = {
     ),
     "energy_unknown": Words("Energy: the power of {device} is not known.", "能耗：{device} 的功率未知。"),
     "convention_line": Words(
-        "By {name}: {flops}FLOP per step, MFU {mfu}, HFU {hfu} ({source}).", "按 {name}：每步 {flops}FLOP，MFU {mfu}，HFU {hfu}（{source}）。"
+        "By {name}: {flops}FLOP per step, MFU {mfu}, HFU {hfu} ({source}).",
+        "按 {name}：每步 {flops}FLOP，MFU {mfu}，HFU {hfu}（{source}）。",
     ),
     "cluster": Words("cluster", "集群"),
     "cluster_node": Words("node", "节点"),
@@ -30,9 +32,12 @@ WORDS: Mapping[str, Words] = {
     "cluster_kind": Words("network", "网络"),
     "cluster_size": Words("devices", "设备数"),
     "cluster_pod": Words(
-        "{name}: pods of {pod:,.0f} devices, {over:g} times oversubscribed beyond", "{name}：每个 pod {pod:,.0f} 台设备，pod 之间超订 {over:g} 倍"
+        "{name}: pods of {pod:,.0f} devices, {over:g} times oversubscribed beyond",
+        "{name}：每个 pod {pod:,.0f} 台设备，pod 之间超订 {over:g} 倍",
     ),
-    "roofline_layer": Words("{model}, layer ({kind}), forward pass on {device}", "{model}，一层（{kind}），在 {device} 上的前向传播"),
+    "roofline_layer": Words(
+        "{model}, layer ({kind}), forward pass on {device}", "{model}，一层（{kind}），在 {device} 上的前向传播"
+    ),
     "roofline_operator": Words("operator", "算子"),
     "roofline_intensity": Words("FLOP/byte", "FLOP/字节"),
     "roofline_achieved": Words("achieved", "实际"),

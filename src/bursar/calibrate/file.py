@@ -1,0 +1,80 @@
+"""A calibration as a TOML file, and a device at its rates.
+
+The multipliers are over the achieved rates that they were fitted beside; where those are others today, the file is refused, since it
+would count what was learned twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from typing import NamedTuple
+
+from bursar import multipliers, own
+from bursar.devices import Device, Rates, rates_of
+from bursar.errors import PlanError, shown
+from bursar.facts import Fact
+from bursar.multipliers import Multipliers
+from bursar.own import Key
+
+KEYS = {
+    "device": Key(), "beside": Key(), "runs": Key(("1",)), "scope": Key(),
+    **{f"multipliers.{name}": Key(("1",)) for name in Multipliers._fields},
+    "band.fastest": Key(("1",)), "band.slowest": Key(("1",)),
+}  # fmt: skip
+
+
+class Calibration(NamedTuple):
+    """Multipliers of a device's achieved rates (named by a digest of them), measured over predicted time of further runs, and the
+    runs that they are from."""
+
+    device: str
+    beside: str
+    multipliers: Multipliers
+    fastest: float
+    slowest: float
+    runs: int
+    scope: str
+
+
+def digest(achieved: Rates) -> str:
+    """A name for the numbers of some rates."""
+    facts = [(field.name, value.si) for field in fields(achieved) if isinstance(value := getattr(achieved, field.name), Fact)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def text(found: Calibration, date: str) -> str:
+    """The file of a calibration."""
+    numbers = "\n".join([f"{name} = {value:.6g}" for name, value in found.multipliers._asdict().items()])
+    return (
+        f"# seconds over those at the achieved rates of {found.device}; bursar time --calibration FILE\n"
+        f"source = {_quoted(f'{found.runs} runs: {found.scope}')}\nas_of = {_quoted(date)}\n"
+        f"device = {_quoted(found.device)}\nbeside = {_quoted(found.beside)}\nruns = {found.runs}\nscope = {_quoted(found.scope)}\n\n"
+        f"[multipliers]\n{numbers}\n\n"
+        f"[band]\n# measured over predicted step time, nine of ten between\nfastest = {found.fastest:.4f}\nslowest = {found.slowest:.4f}\n"
+    )
+
+
+def _quoted(value: str) -> str:
+    """A basic string of TOML, of at most as many characters as are read back."""
+    return json.dumps("".join([letter for letter in value if letter.isprintable()])[: own.LONGEST], ensure_ascii=False)
+
+
+def applied(device: Device, path: str) -> Device:
+    """The device at the rates that a file's runs ask for. Raises FactError for a file that breaks its format, PlanError for one of
+    another device or beside other rates."""
+    found = own.read(path, KEYS)
+    if missing := [key for key in KEYS if key not in found]:
+        raise PlanError(f"{shown(path)} has no {', '.join(missing)}", field=missing[0], valid="a file of bursar calibrate --out FILE")
+    if found["device"] not in (device.id, device.kin):
+        raise PlanError(f"{shown(path)} is of {found['device']}", field="calibration", value=device.id, valid=f"--device {found['device']}")
+    achieved = rates_of(device)
+    if found["beside"] != digest(achieved):
+        raise PlanError(
+            f"{shown(path)} was fitted beside other achieved rates of {device.id}", field="calibration", value=path,
+            valid="bursar calibrate, once more",
+        )  # fmt: skip
+    by = Multipliers(*[found[f"multipliers.{name}"].si for name in Multipliers._fields])
+    rates = replace(multipliers.scaled(achieved, by), origin="run", band=(found["band.fastest"], found["band.slowest"]))
+    return replace(device, rates=rates)

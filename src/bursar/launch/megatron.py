@@ -1,0 +1,200 @@
+"""Megatron-LM: the arguments of pretrain_gpt.py (megatron/training/arguments.py), written as a script and read from one.
+
+A script is read as words, never run: options, assignments of literals to variables, and arrays of options. An option that costs
+depend on must come out as one value, or it is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bursar.errors import PlanError, shown
+from bursar.launch import megatron_model, megatron_plan
+from bursar.launch.launched import Framework, Job, Launch, layers_of, told, whole
+
+Keys = dict[str, Any]
+
+# where an argument of the command line is not its key, or its absence means yes
+NAMES = {"grad_reduce_in_fp32": "accumulate_allreduce_grads_in_fp32", "fp8": "fp8_format", "fp4": "fp4_format"}
+ON_UNLESS = {"no_gradient_accumulation_fusion": "gradient_accumulation_fusion"}
+LISTS = ("recompute_modules", "cp_comm_type", "hierarchical_context_parallel_sizes")
+SWITCHES = (
+    "sequence_parallel", "use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather", "tp_comm_overlap", "bf16", "fp16",
+    "overlap_moe_expert_parallel_comm", "accumulate_allreduce_grads_in_fp32", "grad_reduce_in_bf16", "use_precision_aware_optimizer",
+    "no_gradient_accumulation_fusion", "moe_enable_deepep", "recompute_activations", "swiglu", "disable_bias_linear", "add_qkv_bias",
+    "qk_layernorm", "group_query_attention", "untie_embeddings_and_output_weights", "use_rotary_position_embeddings",
+    "moe_grouped_gemm", "use_torch_fsdp2", "use_megatron_fsdp", "use_custom_fsdp", "optimizer_cpu_offload", "cpu_offloading",
+    "fine_grained_activation_offloading", "fp8_param_gather", "distribute_saved_activations", "multi_latent_attention", "squared_relu",
+    "account_for_embedding_in_pipeline_split", "account_for_loss_in_pipeline_split", "is_hybrid_model",
+)  # fmt: skip
+VALUES = (
+    *megatron_plan.SIZES, *megatron_model.SIZES, "micro_batch_size", "global_batch_size", "seq_length", "max_position_embeddings",
+    "vocab_size", "padded_vocab_size", "make_vocab_size_divisible_by", "ffn_hidden_size", "num_query_groups", "kv_channels",
+    "num_experts", "moe_router_topk", "moe_ffn_hidden_size", "moe_layer_freq", "position_embedding_type", "normalization",
+    "attention_dropout", "hidden_dropout", "expert_model_parallel_size", "expert_tensor_parallel_size", "optimizer",
+    "recompute_granularity", "recompute_method", "recompute_num_layers", "num_layers_per_virtual_pipeline_stage",
+    "num_virtual_stages_per_pipeline_rank", "pipeline_model_parallel_layout", "decoder_first_pipeline_num_layers",
+    "decoder_last_pipeline_num_layers", "num_distributed_optimizer_instances", "fp8_format", "fp8_recipe", "fp4_format", "fp4_recipe",
+    "exp_avg_dtype", "exp_avg_sq_dtype", "main_grads_dtype", "main_params_dtype", "moe_token_dispatcher_type", "nproc_per_node",
+    "nnodes", "optimizer_offload_fraction", "schedule_method", *[key for key in megatron_model.STRANGE if key not in SWITCHES],
+)  # fmt: skip
+KNOWN = frozenset((*SWITCHES, *VALUES, *LISTS))
+
+
+def write(job: Job) -> str:
+    """A shell script that launches a job; arguments of data and of the optimizer's rates come after it."""
+    plan = job.plan
+    keys: Keys = {
+        **megatron_model.keys_of(job.model),
+        "make_vocab_size_divisible_by": 1,
+        "seq_length": job.length,
+        "global_batch_size": job.global_batch,
+        **megatron_plan.keys_of(plan, int(job.model.architecture.layers)),
+        "transformer_impl": "transformer_engine",
+        "attention_backend": "flash",
+    }
+    keys["max_position_embeddings"] = max(keys["max_position_embeddings"], job.length)
+    node = min(job.node, plan.devices)
+    lines = " \\\n".join(f"    {argument}" for argument in _arguments(keys))
+    torchrun = f"torchrun --nproc-per-node {node} --nnodes {-(-plan.devices // node)}"
+    return f'#!/bin/sh\n# add arguments of data, tokenizer and optimizer: sh FILE --mock-data --lr 3e-4 …\n{torchrun} pretrain_gpt.py \\\n{lines} \\\n    "$@"\n'
+
+
+def _arguments(keys: Keys) -> Iterator[str]:
+    """Every key as the command line has it."""
+    for key, value in keys.items():
+        name = "--" + NAMES.get(key, key).replace("_", "-")
+        if key == "gradient_accumulation_fusion":
+            if not value:
+                yield "--no-gradient-accumulation-fusion"
+        elif key == "grad_reduce_in_fp32":
+            if value or keys["bf16"]:
+                yield "--accumulate-allreduce-grads-in-fp32" if value else "--grad-reduce-in-bf16"
+        elif isinstance(value, bool):
+            if value:
+                yield name
+        elif isinstance(value, list):
+            yield " ".join([name, *value])
+        else:
+            yield f"{name} {shlex.quote(str(value))}"
+
+
+def read(text: str, given: Mapping[str, Any]) -> Launch:
+    """A script, or its arguments alone. `given` may say devices, and a model in the place of the arguments'."""
+    keys, unread = _keys(text)
+    model = given.get("model") or megatron_model.config_of(keys)
+    plan = megatron_plan.plan_of(keys, _devices(keys, given), layers_of(model))
+    length, batch = (whole(key, keys[key]) if key in keys else None for key in ("seq_length", "global_batch_size"))
+    vocab = None
+    if isinstance(model, Mapping):
+        vocab = megatron_model.padded(keys, model["vocab_size"], int(plan.tensor))
+    return Launch(plan, model, length, batch or plan.data * plan.micro_batch, vocab, unread, tuple(_notes(keys, model)))
+
+
+def _notes(keys: Keys, model: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What a script does that is not counted."""
+    if isinstance(model, Mapping) and model["model_type"] != "gpt2" and float(keys.get("hidden_dropout", 0.1)):
+        yield "launch_hidden_dropout", {"p": float(keys.get("hidden_dropout", 0.1))}
+    if keys.get("overlap_grad_reduce") and keys.get("use_distributed_optimizer") and not keys.get("overlap_param_gather"):
+        yield "launch_param_gather", {}
+
+
+def _devices(keys: Keys, given: Mapping[str, Any]) -> int:
+    if given.get("devices"):
+        return int(given["devices"])
+    if "nproc_per_node" in keys:
+        return whole("nproc_per_node", keys["nproc_per_node"]) * whole("nnodes", keys.get("nnodes", 1))
+    return int(told("Megatron-LM", "devices", given, "--devices N, or torchrun --nproc-per-node --nnodes in the script"))
+
+
+# ── a script as words ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^{}$]*))?\})")
+_SHELL = frozenset("();&|<>")
+
+
+def _keys(text: str) -> tuple[Keys, tuple[str, ...]]:
+    """The arguments of a script by key, and those that are not read."""
+    variables: dict[str, str | None] = {}
+    found: dict[str, list[str]] = {}
+    for name, values in _options(_words(text), variables):
+        if name in found and name in KNOWN and found[name] != values:
+            raise PlanError(f"--{name.replace('_', '-')} is given twice, with two values", field=name, valid="one value")
+        found[name] = values
+    keys: Keys = {}
+    for name, values in found.items():
+        if name in KNOWN:
+            keys.update(_value(name, [_filled(name, value, variables) for value in values]))
+    return keys, tuple(f"--{name.replace('_', '-')}" for name in found if name not in KNOWN)
+
+
+def _words(text: str) -> list[str]:
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="();&|<>")
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    try:
+        return list(lexer)
+    except ValueError as error:
+        raise PlanError(f"the script does not parse: {error}", field="file", valid="a shell script or arguments") from None
+
+
+def _options(words: list[str], variables: dict[str, str | None]) -> Iterator[tuple[str, list[str]]]:
+    """Every option with its words; assignments are noted as they pass. A variable that is given two values has none."""
+    name, values = "", list[str]()
+    for word in words:
+        option = word.startswith("--") and len(word) > 2
+        assigned = None if option else _ASSIGNED.fullmatch(word)
+        if not option and not assigned and not set(word) <= _SHELL:
+            values.append(word)
+            continue
+        if name:
+            yield name, values
+        name, values = "", []
+        if option:
+            key, equals, value = word[2:].partition("=")
+            name, values = key.replace("-", "_"), [value] if equals else []
+        elif assigned:
+            same = variables.get(assigned[1], assigned[2]) == assigned[2]
+            variables[assigned[1]] = assigned[2] if same else None
+    if name:
+        yield name, values
+
+
+def _filled(name: str, value: str, variables: Mapping[str, str | None]) -> str:
+    """A value with its variables put in."""
+    for _ in range(4):
+        if "$" not in value:
+            return value
+        value = _VARIABLE.sub(lambda match: _looked_up(match, variables), value)[:1000]
+    raise PlanError(f"--{name.replace('_', '-')} {shown(value)} is no literal", field=name, value=value, valid="a value, or a variable with one")
+
+
+def _looked_up(match: re.Match[str], variables: Mapping[str, str | None]) -> str:
+    value = variables.get(match[1] or match[2])
+    if value is None and (match[1] or match[2]) not in variables:
+        value = match[3]
+    return "$" if value is None else value
+
+
+def _value(name: str, values: list[str]) -> Keys:
+    """An argument as its key."""
+    if name in LISTS:
+        return {name: values[0] if name == "cp_comm_type" and len(set(values)) == 1 else values}
+    if name == "recompute_activations":
+        return {"recompute_granularity": "selective"}
+    if name == "grad_reduce_in_bf16":
+        return {"grad_reduce_in_fp32": False}
+    if name in ON_UNLESS:
+        return {ON_UNLESS[name]: False}
+    key = {theirs: ours for ours, theirs in NAMES.items()}.get(name, name)
+    if name in SWITCHES:
+        return {key: True}
+    if not values:
+        raise PlanError(f"--{name.replace('_', '-')} has no value", field=name, valid="a value")
+    return {key: values[0]}
+
+
+MEGATRON = Framework("megatron", write, read, (), ".sh")

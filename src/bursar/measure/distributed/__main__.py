@@ -1,0 +1,98 @@
+"""`torchrun --nproc-per-node N -m bursar.measure.distributed MODEL --tp 2 …`: predicted beside measured, rank by rank.
+
+Exit status: 0 where all numbers are equal, 1 where any differs, 2 where the question cannot be carried out, 3 where a rank was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bursar.errors import BursarError
+from bursar.options import switch
+from bursar.report.words import say
+
+LOST = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, from the tables of options."""
+    from bursar.measure.distributed.asking import DEFAULTS, TABLE
+
+    made = argparse.ArgumentParser(prog="bursar.measure.distributed", description=__doc__, allow_abbrev=False)
+    made.add_argument("model")
+    for name, option in TABLE.items():
+        flag, default = f"--{name.replace('_', '-')}", DEFAULTS.get(name, option.default)
+        text = option.meaning.replace("%", "%%") + (f" [{default}]" if default not in (None, False, ()) else "")
+        if switch(option):
+            made.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            made.add_argument(flag, dest=name, default=None, help=text, metavar="TEXT" if option.valid else "N")
+    made.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object and nothing else")
+    return made
+
+
+def answer(model: str, given: dict[str, Any]) -> dict[str, Any] | None:
+    """Runs a step; the object to print on the first rank, None on others."""
+    from bursar.measure.distributed import asking, comparing, group, running
+
+    asked = asking.options(given)
+    world = asked["fake"] or int(os.environ.get("WORLD_SIZE", "1"))
+    plan = asking.plan_of(asked, world)
+    whole = asking.model_of(model, asked)
+    job = asking.job_of(whole, plan, asked)
+    device = group.device_of("cpu" if asked["fake"] else asked["device"])
+    with group.joined(device, asked["timeout"], asked["fake"], asked["rank"]):
+        index, found = running.measured(whole, job, device)
+        every = group.gathered((index, found), asked["fake"])
+    if found.rank != (asked["rank"] if asked["fake"] else 0):
+        return None
+    ranks = [comparing.compared(job, place, seen) for place, seen in every]
+    exact = all(rank["exact"] for rank in ranks)
+    return {
+        "model": whole.name, "layers": asked["layers"], "seq": job.length, "global_batch": job.global_batch, "world": world,
+        "backend": "fake" if asked["fake"] else group.BACKENDS[device], "device": device, "plan": plan.options(),
+        "ranks": ranks, "exact": exact, "exit_status": 0 if exact else 1,
+    }  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line on this rank; the exit status."""
+    named = vars(parser().parse_args(arguments))
+    model, as_json, lang = named.pop("model"), named.pop("as_json"), named["lang"] or "en"
+    try:
+        payload = answer(model, named)
+    except ImportError as error:
+        return _refuse(say("distributed_torch", lang, missing=str(error.name)), as_json)
+    except BursarError as error:
+        lost = type(error).__name__ == "LostRankError"
+        return _refuse(str(error), as_json, LOST if lost else 2, always=lost)
+    if payload is None:
+        return 0
+    if as_json:
+        print(json.dumps(payload, ensure_ascii=False))
+    else:
+        from bursar.report import distributed
+
+        distributed.show(payload, lang)
+    return int(payload["exit_status"])
+
+
+def _refuse(text: str, as_json: bool, status: int = 2, *, always: bool = False) -> int:
+    """One rank says what all of them found; a rank that lost another says so itself."""
+    if always or os.environ.get("RANK", "0") == "0":
+        if as_json:
+            print(json.dumps({"error": text}, ensure_ascii=False))
+        print(f"bursar: {text}", file=sys.stderr, flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status) if status == LOST else sys.exit(status)  # threads of a broken group would wait for it

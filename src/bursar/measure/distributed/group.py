@@ -1,0 +1,68 @@
+"""The process group of a run, and how it ends: in good order, by a rank that has gone, or by one that does not answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from bursar.errors import BursarError
+
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+
+
+class LostRankError(BursarError):
+    """A rank that has gone or does not answer."""
+
+
+def device_of(asked: str | None) -> str:
+    """The kind of device of every rank; its own GPU is chosen here."""
+    kind = asked or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            raise BursarError("there is no CUDA device", field="device", value=asked, valid="cpu")
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    return kind
+
+
+@contextmanager
+def joined(device: str, seconds: int, fake: int | None, rank: int) -> Iterator[None]:
+    """Inside, the ranks are one group. A rank that is lost raises LostRankError on all others within `seconds`."""
+    patience = timedelta(seconds=seconds)
+    if fake is not None:
+        from torch.testing._internal.distributed.fake_pg import FakeStore
+
+        if rank >= fake:
+            raise BursarError(f"rank={rank} of {fake} ranks", field="rank", value=rank, valid=f"0 to {fake - 1}")
+        dist.init_process_group("fake", rank=rank, world_size=fake, store=FakeStore())
+    else:
+        if "RANK" not in os.environ:
+            raise BursarError("no ranks were started", valid="torchrun --nproc-per-node N -m bursar.measure.distributed …, or --fake N")
+        dist.init_process_group(BACKENDS[device], timeout=patience)
+    try:
+        yield
+    except (RuntimeError, dist.DistBackendError) as error:
+        if fake is None and _of_network(error):
+            reason = " ".join(str(error).split())[:160]
+            raise LostRankError(f"rank {dist.get_rank()}: another rank has gone or did not answer in {seconds} s ({reason})") from error
+        raise
+    dist.destroy_process_group()
+
+
+def _of_network(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, dist.DistError) or any(word in text for word in ("gloo", "nccl", "connection", "timed out", "timeout", "socket"))
+
+
+def gathered(found: Any, fake: int | None) -> list[Any]:
+    """What every rank found, in order, on every rank; of ranks that only one of runs, its own."""
+    if fake is not None:
+        return [found]
+    every: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(every, found)
+    return every

@@ -1,0 +1,183 @@
+"""A training step of one rank under PyTorch's engine, watched: built, cut, run twice; the second step is what counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor.parallel import loss_parallel
+
+from bursar.measure.distributed import experts, holding, models, pipelines, sharding, tensors
+from bursar.measure.distributed.watching import Call, Watch
+from bursar.model import Model
+from bursar.parallel.pipeline import laid_out
+from bursar.parallel.schedules import schedule
+from bursar.plan import Plan
+from bursar.training import Training
+
+DTYPES: Mapping[str, torch.dtype] = {"bf16-pure": torch.bfloat16}  # of weights at rest; else FP32
+STEPS = 2  # the first one sets buffers up and agrees on shapes
+
+
+class Measured(NamedTuple):
+    """What one rank did in a step and holds after it: (dimension, collective) → (how many, bytes); bytes by part; operators that
+    communicate and are not known."""
+
+    rank: int
+    place: dict[str, int]
+    collectives: dict[tuple[str, str], tuple[int, int]]
+    held: dict[str, int]
+    unknown: tuple[str, ...]
+
+
+class Mesh(NamedTuple):
+    """The ranks by dimension; "outer" and "inner" share the batch: replicas and shards, or data and experts."""
+
+    whole: DeviceMesh
+    plan: Plan
+
+    @property
+    def data(self) -> DeviceMesh:
+        """The ranks that FSDP2 shards over: replicas beside shards, or one dimension."""
+        if self.plan.shard_group is not None:
+            return self.whole["outer", "inner"]
+        return self.whole["outer", "inner"]._flatten("data") if self.plan.expert > 1 else self.whole["inner"]
+
+    def names(self) -> dict[str, str]:
+        """The dimension of every group of several ranks, by the group's name."""
+        axes = {"pipeline": "pipeline", "tensor": "tensor", "outer": "replicate", "inner": "data"}
+        if self.plan.expert > 1:
+            axes |= {"outer": "expert_data", "inner": "expert"}
+        found = {str(self.whole.get_group(axis).group_name): name for axis, name in axes.items() if self.whole[axis].size() > 1}
+        return {**found, **({str(self.data.get_group().group_name): "data"} if self.plan.expert > 1 else {})}
+
+
+def mesh_of(plan: Plan, device: str) -> Mesh:
+    """The mesh of a plan: the dimension that talks most is innermost."""
+    inner = plan.expert if plan.expert > 1 else (plan.shard_group or plan.data)
+    shape = (plan.pipeline, plan.data // inner, inner, plan.tensor)
+    return Mesh(init_device_mesh(device, shape, mesh_dim_names=("pipeline", "outer", "inner", "tensor")), plan)
+
+
+class Rank:
+    """One rank's chunks of a model, cut by a plan, with an optimizer and its share of the batch."""
+
+    def __init__(self, model: Model, job: Training, device: str) -> None:
+        self.job, self.plan, self.device = job, job.plan, device
+        self.mesh = mesh_of(self.plan, device)
+        self.chunks = self._chunks(model)
+        self.parameters = [parameter for chunk in self.chunks.values() for parameter in chunk.parameters()]
+        self.optimizer = torch.optim.AdamW(self.parameters)
+        count = int(job.micro_batches) * int(self.plan.micro_batch)
+        self.ids = torch.zeros((count, job.length), dtype=torch.long, device=device)
+        self.run = self._pipelined() if self.plan.pipeline > 1 else self._alone
+
+    @property
+    def index(self) -> int:
+        """The rank's place in the pipeline."""
+        return int(self.mesh.whole.get_local_rank("pipeline"))
+
+    def _chunks(self, model: Model) -> dict[int, models.Chunk]:
+        plan, kind = self.plan, schedule(self.plan.schedule)
+        lengths = laid_out(self.job.architecture.layers, plan.pipeline, kind, plan.virtual, plan.layout)
+        starts = [sum(lengths[:number]) for number in range(len(lengths) + 1)]
+        place = kind.place(self.index, plan.pipeline, kind.chunks(plan.virtual)) if plan.pipeline > 1 else (0,)
+        cuts = {number: range(starts[number], starts[number + 1]) for number in place}
+        dtype = DTYPES.get(plan.precision, torch.float32)
+        found = models.chunks(model, cuts, len(lengths) - 1, self.job.length, self.device, dtype)
+        for chunk in found.values():
+            self._cut(chunk)
+            models.draw(chunk, self.device)
+        return found
+
+    def _cut(self, chunk: Any) -> None:
+        plan = self.plan
+        if plan.tensor > 1:
+            tensors.cut(chunk, self.mesh.whole["tensor"], plan.sequence)
+        if plan.expert > 1:
+            experts.spread(chunk, self.mesh.whole["inner"])
+        if plan.zero:
+            apart = self.mesh.whole["outer"] if plan.expert > 1 else None
+            sharding.shard(
+                chunk, self.mesh.data, apart, sharding.policy(plan.precision, plan.grad_dtype), reshard=plan.reshard,
+                summed=self.device == "cpu",
+            )  # fmt: skip
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy in FP32, of logits that may be cut by vocabulary."""
+        if self.plan.tensor > 1:
+            logits = DTensor.from_local(logits, self.mesh.whole["tensor"], [Shard(-1)], run_check=False)
+        return functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+
+    def _alone(self) -> None:
+        (chunk,) = self.chunks.values()
+        for ids in self.ids.split(int(self.plan.micro_batch)):
+            (self._loss(chunk(ids), ids) / self.job.micro_batches).backward()
+
+    def _pipelined(self) -> Callable[[], None]:
+        made = pipelines.schedule(
+            self.plan.schedule, self.chunks, self.mesh.whole["pipeline"], self._shapes(), int(self.job.micro_batches), self._loss
+        )
+        last = self._shapes().last
+        given = (self.ids,) if 0 in self.chunks else ()
+        target = {"target": self.ids} if last in self.chunks else {}
+        return lambda: made.step(*given, **target)
+
+    def _shapes(self) -> pipelines.Shapes:
+        plan, config = self.plan, self.job
+        hidden = int(config.architecture.trunk[0].block.lines["x"].width)
+        (vocab,) = {op.d_out for block in config.architecture.tail for op in block.lines.values() if hasattr(op, "tied")}
+        each = plan.sequence and plan.tensor or 1
+        numbered = schedule(plan.schedule).numbered(plan.pipeline, plan.virtual)
+        batch = int(plan.micro_batch)
+        return pipelines.Shapes(
+            (batch, config.length), (batch, config.length // each, hidden), (batch, config.length, vocab // plan.tensor), numbered - 1,
+            DTYPES.get(plan.precision, torch.float32),
+        )  # fmt: skip
+
+    def step(self) -> None:
+        """Gradients of all micro-batches, added up where ranks have parts of them, and the optimizer's step."""
+        self.optimizer.zero_grad()
+        with self._split_loss():
+            self.run()
+        for chunk in self.chunks.values():
+            tensors.settle(chunk)
+        self.optimizer.step()
+
+    @contextmanager
+    def _split_loss(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self.plan.tensor > 1:
+                stack.enter_context(loss_parallel())
+            yield
+
+
+def measured(model: Model, job: Training, device: str) -> tuple[int, Measured]:
+    """The rank's place in the pipeline, and what it did in the last of its steps."""
+    rank = Rank(model, job, device)
+    for _ in range(STEPS - 1):
+        rank.step()
+    with Watch() as watch:
+        rank.step()
+    names = rank.mesh.names()
+    place = dict(zip(rank.mesh.whole.mesh_dim_names or (), rank.mesh.whole.get_coordinate() or (), strict=True))
+    found = Measured(
+        torch.distributed.get_rank(), place, _counted(watch.calls, names), holding.held(rank.parameters, rank.optimizer),
+        tuple(sorted(set(watch.unknown))),
+    )  # fmt: skip
+    return rank.index, found
+
+
+def _counted(calls: list[Call], names: Mapping[str, str]) -> dict[tuple[str, str], tuple[int, int]]:
+    """How many calls and their bytes by dimension and collective."""
+    keys = [("expert" if call.collective == "all_to_all" else names.get(call.group, "?"), call.collective) for call in calls]
+    counts, sizes = Counter(keys), Counter[tuple[str, str]]()
+    for key, call in zip(keys, calls, strict=True):
+        sizes[key] += call.bytes
+    return {key: (counts[key], sizes[key]) for key in counts}
