@@ -1,5 +1,5 @@
-"""The meter in real trainings on a CPU: a Llama of 1.3 M parameters for 200 steps through plain PyTorch, transformers' Trainer and
-Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand.
+"""The meter in real trainings on a CPU: a Llama of 1.3 M parameters for 200 steps through plain PyTorch, transformers' Trainer
+and Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand.
 
     python benchmarks/meter.py [STEPS]
 
@@ -27,13 +27,13 @@ from bursar import load
 from bursar.measure import Meter
 from bursar.training import sequence_flops
 
-WIDTH, ROWS, EVERY = 128, 8, 10
+WIDTH, LONG, ROWS, EVERY = 128, 512, 8, 10  # tokens of a row in the runs and where the overhead is measured
 CONFIG: dict[str, Any] = {
     "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
     "vocab_size": 2000, "max_position_embeddings": 512,
 }  # fmt: skip
 Batch = dict[str, torch.Tensor]
-Kind = tuple[str, Callable[[random.Random], tuple[Batch, list[int]]]]
+Kind = tuple[str, Callable[[random.Random, int], tuple[Batch, list[int]]]]
 
 
 def llama() -> Any:
@@ -41,36 +41,38 @@ def llama() -> Any:
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG))
 
 
-def padded(choose: random.Random) -> tuple[Batch, list[int]]:
+def padded(choose: random.Random, width: int) -> tuple[Batch, list[int]]:
     """Rows of one width, of which the sequences fill a part; the batch and their lengths."""
-    lengths = [choose.randint(WIDTH // 8, WIDTH) for _ in range(ROWS)]
-    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, WIDTH))
-    mask = (torch.arange(WIDTH).expand(ROWS, -1) < torch.tensor(lengths)[:, None]).long()
+    lengths = [choose.randint(width // 8, width) for _ in range(ROWS)]
+    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, width))
+    mask = (torch.arange(width).expand(ROWS, -1) < torch.tensor(lengths)[:, None]).long()
     return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}, lengths
 
 
-def packed(choose: random.Random) -> tuple[Batch, list[int]]:
+def packed(choose: random.Random, width: int) -> tuple[Batch, list[int]]:
     """Rows full of sequences end to end, told apart by their positions."""
     positions, lengths = [], []
     for _ in range(ROWS):
-        cuts = sorted(choose.sample(range(8, WIDTH), 3))
-        row = [after - before for before, after in zip([0, *cuts], [*cuts, WIDTH], strict=True)]
+        cuts = sorted(choose.sample(range(8, width), 3))
+        row = [after - before for before, after in zip([0, *cuts], [*cuts, width], strict=True)]
         lengths += row
         positions.append([at for length in row for at in range(length)])
-    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, WIDTH))
+    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, width))
     return {"input_ids": ids, "position_ids": torch.tensor(positions), "labels": ids}, lengths
 
 
 KINDS: tuple[Kind, ...] = (("padded", padded), ("packed", packed))
 
 
-def batches(make: Callable[[random.Random], tuple[Batch, list[int]]], steps: int) -> tuple[list[Batch], int, int]:
+def batches(
+    make: Callable[[random.Random, int], tuple[Batch, list[int]]], steps: int, width: int = WIDTH
+) -> tuple[list[Batch], int, int]:
     """Batches of a run with its model FLOPs and executed FLOPs, sequence by sequence of the ledger."""
     choose = random.Random(0)
     tree = load(json.loads(transformers.LlamaConfig(**CONFIG).to_json_string())).architecture
-    made = [make(choose) for _ in range(steps)]
+    made = [make(choose, width) for _ in range(steps)]
     model = sum(sequence_flops(tree, length, "full") for _, lengths in made for length in lengths)
-    return [batch for batch, _ in made], model, steps * ROWS * sequence_flops(tree, WIDTH, "full")
+    return [batch for batch, _ in made], model, steps * ROWS * sequence_flops(tree, width, "full")
 
 
 class Total:
@@ -196,7 +198,7 @@ def main(steps: int) -> None:
             print(
                 f"{kind}, {name}: {total.model:,} model FLOP, {total.executed:,} executed; equal: {same}; {took:.0f} s", flush=True
             )
-        overhead(data)
+        overhead(batches(make, steps // 2, LONG)[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A small vision transformer, for `bursar trace examples/vision_transformer.py:make`: a function that returns a module and its inputs."""
+"""A small vision transformer, for `bursar trace examples/vision_transformer.py:make`: a function gives a module and its inputs."""
 
 import torch
 from torch import nn

@@ -188,7 +188,8 @@ def _failure(path: str) -> BursarError:
     ("[rates]\nmatmul = 0\n", "above zero"), ("[rates]\norigin = 'guess'\n", "rates.origin"),
     ("like = 'h1000'\n", "unknown device"),
     ("like = 7\n", "text"), ("as_of = 'last year'\n", "last year"), ("memory = 3\n", "memory"), ("a = [\n", "not valid TOML"),
-    ("a = " + "[" * 5000, "TOML|nested"), ("a = " + "9" * 5000, "not valid TOML"), ("name = '" + "x" * 300 + "'\n", "200"),
+    ("a = " + "[\n" * 5000, "TOML|nested"), ("a = " + "9" * 5000, "too long"),
+    (".".join("a" * 30_000) + " = 1", "too long"), ("name = '" + "x" * 300 + "'\n", "200"),
     ("# " + "x" * 70_000, "too large"), ("like = '../../etc/passwd'\n", "unknown device"),
     ("like = 'other.toml'\n", "unknown device"),
 ])  # fmt: skip
@@ -226,3 +227,13 @@ def test_no_text_escapes_as_another_error(text: str) -> None:
 def test_a_wrong_cluster_is_refused(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(FactError, match=said):
         cluster(written(tmp_path, text))
+
+
+def test_a_claim_names_no_file_of_a_device() -> None:
+    """Claims may come from anybody: they ask about devices of the catalog alone."""
+    from bursar.register import asking
+
+    assert asking.line("time llama-3-8b --device h100-sxm", "here")
+    for words in ("--device mine.toml", "--device=mine.TOML", "--cluster dgx-h100"):
+        with pytest.raises(PlanError):
+            asking.line(f"time llama-3-8b {words}", "here")

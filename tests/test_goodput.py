@@ -128,7 +128,7 @@ def test_a_time_says_what_failures_cost(capsys: pytest.CaptureFixture[str]) -> N
     assert found["failures"]["expected"] == pytest.approx(found["wall_days"] * 419 / 54)
     never = answer(capsys, line + " --mtbf-device-hours 1e12")
     assert never["goodput"] > 0.999
-    often = answer(capsys, line + " --mtbf-device-hours 10000 --storage 100G --restart 1200")
+    often = answer(capsys, line + " --mtbf-device-hours 10000 --storage-bandwidth 100G --restart 1200")
     assert often["goodput"] < found["goodput"] and often["failures"]["sources"] == []
     assert often["failures"]["checkpoint_s"] == often["failures"]["checkpoint_bytes"] / 100e9
 

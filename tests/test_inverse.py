@@ -1,5 +1,5 @@
 """Proves the inverse questions and the adviser against the forward ones: what is found fits and keeps its deadline, the next
-smaller or larger one that was tried does not, limits add up to the step, and every remedy is the job with one knob really turned."""
+smaller or larger one that was tried does not, limits add up to the step, and a remedy is the job with a knob really turned."""
 
 from __future__ import annotations
 

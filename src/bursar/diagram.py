@@ -30,7 +30,7 @@ class Node(NamedTuple):
 
 
 def layers(training: Training) -> dict[str, tuple[Node, ...]]:
-    """Kind of layer → tables of all layers, then its operators in order, nested blocks (experts) before the line that holds them."""
+    """Kind of layer → tables of all layers, then its operators in order, nested blocks (experts) before their line."""
     found: dict[str, tuple[Node, ...]] = {}
     for _, _, block in training.stages[0].layers:
         if block.kind not in found:

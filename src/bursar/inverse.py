@@ -76,7 +76,8 @@ def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
     if found is None:
         return Answer(None, None, None, tuple(tried))
     fewer, better = _first(_between(top // 2, top), works)
-    return Answer(fewer or top, *(better or found), tuple(tried))
+    candidate, run = better or found
+    return Answer(fewer or top, candidate, run, tuple(tried))
 
 
 def _split_over(batch: int, devices: int) -> int:

@@ -17,6 +17,7 @@ from bursar.errors import FactError, shown
 from bursar.facts import UNITS, Fact, Source
 
 LARGEST = 65_536  # bytes of a file
+WIDEST = 1000  # characters of a line: a key of thousands of parts would take minutes
 MOST = 1e24  # of a number in base units
 LONGEST = 200  # characters of a text
 ENDING = ".toml"
@@ -75,7 +76,10 @@ def _parsed(path: Path, where: str) -> dict[str, Any]:
             )
         if path.stat().st_size > LARGEST:
             raise FactError(f"{where} is too large", field="file", value=path.stat().st_size, valid=f"at most {LARGEST} bytes")
-        return tomllib.loads(path.read_bytes()[: LARGEST + 1].decode("utf-8"))
+        text = path.read_bytes()[: LARGEST + 1].decode("utf-8")
+        if any(len(line) > WIDEST for line in text.splitlines()):
+            raise FactError(f"{where} has a line that is too long", field="file", valid=f"lines of at most {WIDEST} characters")
+        return tomllib.loads(text)
     except OSError as error:
         raise FactError(f"cannot read {shown(str(path))}: {error.strerror}", field="file", value=str(path)) from None
     except RecursionError:

@@ -14,7 +14,6 @@ What the CPU does in another way than CUDA has a name here:
 
 from __future__ import annotations
 
-import gc
 from typing import NamedTuple
 
 import pytest
@@ -53,7 +52,8 @@ class Measured(NamedTuple):
 
 def measured(values: Values, attention: str, precision: str, seq: int, batch: int, micro_batches: int, optimizer: str) -> Measured:
     """A training step of the model that transformers builds."""
-    profiler = pytest.importorskip("torch.profiler")
+    from bursar.measure.allocations import allocated
+
     model = reference.build(values, device="cpu", attention=attention).to(DTYPES[precision]).train()
     steps = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
     update = steps[optimizer](model.parameters(), lr=1e-3, foreach=False)
@@ -68,19 +68,9 @@ def measured(values: Values, attention: str, precision: str, seq: int, batch: in
         update.zero_grad(set_to_none=True)
 
     train()
-    gc.collect()
-    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        train()
-    events = profile.profiler.kineto_results.events()
-    changes = sorted([event for event in events if event.name() == "[memory]"], key=lambda event: event.start_ns())
-    total = peak = at = 0
-    for change in changes:
-        total += change.nbytes()
-        if total > peak:
-            peak, at = total, change.start_ns()
-    assert total == 0  # all that the step made is gone
-    inside = [e.name() for e in events if e.name() != "[memory]" and e.start_ns() <= at <= e.start_ns() + e.duration_ns()]
-    return Measured(peak, next((name.rpartition(" ")[2] for name in inside if name.endswith("Backward0")), inside[-1]))
+    found = allocated(train)
+    assert found.left == 0  # all that the step made is gone
+    return Measured(found.peak, found.operator)
 
 
 def without_scratch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,9 +66,13 @@ def applied(device: Device, path: str) -> Device:
     another device or beside other rates."""
     found = own.read(path, KEYS)
     if missing := [key for key in KEYS if key not in found]:
-        raise PlanError(f"{shown(path)} has no {', '.join(missing)}", field=missing[0], valid="a file of bursar calibrate --out FILE")
+        raise PlanError(
+            f"{shown(path)} has no {', '.join(missing)}", field=missing[0], valid="a file of bursar calibrate --out FILE"
+        )
     if found["device"] not in (device.id, device.kin):
-        raise PlanError(f"{shown(path)} is of {found['device']}", field="calibration", value=device.id, valid=f"--device {found['device']}")
+        raise PlanError(
+            f"{shown(path)} is of {found['device']}", field="calibration", value=device.id, valid=f"--device {found['device']}"
+        )
     achieved = rates_of(device)
     if found["beside"] != digest(achieved):
         raise PlanError(

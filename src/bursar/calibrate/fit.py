@@ -58,7 +58,9 @@ class Fit(NamedTuple):
 def known() -> dict[str, dict[str, Fact]]:
     """What is known before any run is read (`data/calibration.toml`)."""
     raw = read_toml(data("calibration.toml"), "calibration.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "calibration.toml"), "calibration")
+    return read_facts(
+        {k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "calibration.toml"), "calibration"
+    )
 
 
 def covariance() -> Any:
@@ -95,7 +97,7 @@ def fit(runs: Sequence[Run]) -> Fit:
 def job_of(run: Run) -> tuple[Any, ...]:
     """What makes runs near-duplicates, one of which would tell the other: only replicas and the batch differ."""
     job = run.job
-    return job.architecture, replace(job.plan, data=1), job.length
+    return id(job.model), replace(job.plan, data=1), job.length
 
 
 def _device(run: Run) -> str:

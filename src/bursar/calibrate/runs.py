@@ -101,7 +101,9 @@ def read(path: str | Path, model: str | None = None, at: str | None = None) -> t
         try:
             found.append(_run(row, where, models, model, at))
         except BursarError as error:
-            raise PlanError(str(error.problem), field=error.field, value=error.value, valid=error.valid, where=error.where or where) from None
+            raise PlanError(
+                str(error.problem), field=error.field, value=error.value, valid=error.valid, where=error.where or where
+            ) from None
     return tuple(found)
 
 
@@ -111,12 +113,16 @@ def _rows(place: Path) -> list[dict[str, Any]]:
         if not place.is_file():
             raise PlanError(f"no file {shown(str(place))}", field="file", value=str(place), valid="runs as .csv or .json, or a log")
         if place.stat().st_size > LARGEST:
-            raise PlanError(f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes")
+            raise PlanError(
+                f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes"
+            )
         text = place.read_text(encoding="utf-8-sig")
         found = _of_json(text) if place.suffix.lower() == ".json" else list(csv.DictReader(text.splitlines(), strict=True))
     except (OSError, ValueError, RecursionError, csv.Error) as error:
         text = " ".join(str(error).split())[:200]
-        raise PlanError(f"cannot read {shown(str(place))}: {text}", field="file", value=str(place), valid="CSV or JSON in UTF-8") from None
+        raise PlanError(
+            f"cannot read {shown(str(place))}: {text}", field="file", value=str(place), valid="CSV or JSON in UTF-8"
+        ) from None
     if len(found) > MOST_ROWS:
         raise PlanError(f"{place.name} has {len(found)} rows", field="file", value=len(found), valid=f"at most {MOST_ROWS}")
     return [{str(key).strip().replace("-", "_"): value for key, value in row.items()} for row in found]
@@ -137,7 +143,12 @@ def _run(row: Mapping[str, Any], where: str, models: dict[str, Model], model: st
         raise UnknownNameError("column", unknown[0], known)
     measures = [key for key in MEASURES if key in given]
     if len(measures) != 1:
-        raise PlanError(f"a run has {' and '.join(measures) or 'no measure'}", field="columns", value=measures, valid=f"one of {', '.join(MEASURES)}")
+        raise PlanError(
+            f"a run has {' and '.join(measures) or 'no measure'}",
+            field="columns",
+            value=measures,
+            valid=f"one of {', '.join(MEASURES)}",
+        )
     options = asked(given)
     says(options)
     named = str(given.get("model") or model or "")
@@ -148,7 +159,12 @@ def _run(row: Mapping[str, Any], where: str, models: dict[str, Model], model: st
     if named not in models:
         models[named] = load(named)
     return run(
-        str(given.get("name", where)), models[named], options, _device(given, options, at), measures[0], _positive(given[measures[0]], measures[0])
+        str(given.get("name", where)),
+        models[named],
+        options,
+        _device(given, options, at),
+        measures[0],
+        _positive(given[measures[0]], measures[0]),
     )
 
 
@@ -183,7 +199,12 @@ def _switched(name: str, value: Any) -> Any:
 def _device(given: Mapping[str, Any], options: Mapping[str, Any], at: str | None) -> Device:
     for name in ("device", "cluster"):
         if name in given and is_file(str(given[name])):
-            raise PlanError(f"{name}={shown(given[name])}", field=name, value=given[name], valid=f"a {name} of the catalog; or leave it out, and give --device")
+            raise PlanError(
+                f"{name}={shown(given[name])}",
+                field=name,
+                value=given[name],
+                valid=f"a {name} of the catalog; or leave it out, and give --device",
+            )
     named = options["device"] or at
     if options["cluster"]:
         return cluster(options["cluster"]).placed(named)

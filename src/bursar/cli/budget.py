@@ -15,7 +15,7 @@ RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
 
 
 def run(options: Options) -> Payload:
-    """The budget of a run, solved for what is not given: parameters, tokens, FLOPs, devices, time, MFU, money."""
+    """The budget of a run, solved for what is not given: parameters, tokens, FLOPs, devices, time, MFU (by a plan: time), money."""
     from bursar import budget
 
     device = device_of(options)

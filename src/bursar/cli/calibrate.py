@@ -98,7 +98,12 @@ def _errors(ratios: Sequence[float]) -> Payload | None:
     if not ratios:
         return None
     found = [1 / ratio - 1 for ratio in ratios]
-    return {"runs": len(found), "mean": math.fsum(map(abs, found)) / len(found), "bias": math.fsum(found) / len(found), "worst": max(found, key=abs)}
+    return {
+        "runs": len(found),
+        "mean": math.fsum(map(abs, found)) / len(found),
+        "bias": math.fsum(found) / len(found),
+        "worst": max(found, key=abs),
+    }
 
 
 def _file(runs: Sequence[Run], found: Fit) -> str:
@@ -108,7 +113,9 @@ def _file(runs: Sequence[Run], found: Fit) -> str:
     from bursar.calibrate.runs import ranges
 
     models = sorted({run.job.architecture.family for run in runs})
-    scope = ", ".join([*models, *[f"{name} {low}" if low == high else f"{name} {low} to {high}" for name, low, high in ranges(runs)]])
+    scope = ", ".join(
+        [*models, *[f"{name} {low}" if low == high else f"{name} {low} to {high}" for name, low, high in ranges(runs)]]
+    )
     device = str(runs[0].job.device and runs[0].job.device.id)
     made = file.Calibration(
         device, file.digest(runs[0].job.achieved), found.multipliers, found.fastest, found.slowest, len(runs), scope
@@ -140,6 +147,8 @@ def _measured(options: Options) -> Payload:
     from bursar.calibrate import device_file
 
     found: Any = microbench.measured(options["on"], quick=bool(options["quick"]))
+    if found is None:
+        raise SystemExit(0)  # a rank beside the first, which writes
     text = device_file.text(found)
     if options["device_file"]:
         _write(options["device_file"], text)

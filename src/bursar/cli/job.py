@@ -119,7 +119,7 @@ def _what_if(training: Training, options: Options) -> Payload:
 
 
 def time(options: Options) -> Payload:
-    """Seconds of a step and where they go, tokens per second, MFU, HFU; with --tokens the days and the cost of a run."""
+    """Seconds of a step and where they go, MFU, HFU; with --tokens days, cost, failures and energy (what is missing: run)."""
     from bursar import jobs
     from bursar.errors import PlanError
 

@@ -50,7 +50,9 @@ def _written(path: str | None, text: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise PlanError(f"cannot write {path[:200]}: {error}", field="out", value=path, valid="a file that can be written") from None
+        raise PlanError(
+            f"cannot write {path[:200]}: {error}", field="out", value=path, valid="a file that can be written"
+        ) from None
 
 
 def audit_launch(options: Options) -> Payload:
@@ -70,7 +72,7 @@ def audit_launch(options: Options) -> Payload:
     length, batch = found.length or model.length(options["seq"]), found.global_batch or found.plan.data * found.plan.micro_batch
     payload = {
         "framework": framework,
-        "model": found.model if isinstance(found.model, str) else model.name,
+        "model": found.model if isinstance(found.model, str) else model.architecture.family,
         "params": model.params(),
         "device": device.id if device else None,
         "devices": found.plan.devices,

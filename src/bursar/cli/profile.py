@@ -156,7 +156,7 @@ def _prediction(options: Options, job: Made, model: Model, found: Profile) -> Pa
         "predicted": {"peak": ours.peak, "moment": ours.moment, "train_flops": ours.train_flops, **ours.parts},
         "difference": found.allocated.peak - ours.peak,
         "between_operators": between - ours.peak,
-        "scalars": ours.scalars[0],
+        "scalars": ours.scalars,
         "train_flops": flops,
     }
 

@@ -18,7 +18,7 @@ def wall(training: Training, run: Payload, options: Options) -> Payload:
     if not run:
         return {}
     found = goodput.of_training(
-        training, device_hours=options["mtbf_device_hours"], bandwidth=options["storage"], again=options["restart"],
+        training, device_hours=options["mtbf_device_hours"], bandwidth=options["storage_bandwidth"], again=options["restart"],
         every_steps=options["checkpoint_every"],
     )  # fmt: skip
     assert training.device is not None
@@ -46,7 +46,7 @@ def _published(options: Options) -> list[str]:
 
     facts = goodput.facts()
     usual = {
-        "mtbf_device_hours": facts["interruptions"]["count"], "storage": facts["storage"]["bandwidth"],
+        "mtbf_device_hours": facts["interruptions"]["count"], "storage_bandwidth": facts["storage"]["bandwidth"],
         "restart": facts["restart"]["seconds"],
     }  # fmt: skip
     return list(dict.fromkeys(fact.source.title for name, fact in usual.items() if options[name] is None))

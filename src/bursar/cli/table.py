@@ -45,7 +45,7 @@ DEGREES = (
 )
 CLUSTER = ("device", "devices", "nodes", "cluster")
 RUN = ("tokens", "price")
-WALL = ("convention", "mtbf_device_hours", "storage", "restart", "checkpoint_every", "pue", "grid")
+WALL = ("convention", "mtbf_device_hours", "storage_bandwidth", "restart", "checkpoint_every", "pue", "grid")
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
 JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"

@@ -63,7 +63,9 @@ def text_of(path: str) -> str:
         if "\0" in path or not file.is_file():
             raise PlanError(f"no file {path[:200]!r}", field="file", value=path, valid="a launch script or a config")
         if file.stat().st_size > MAX_BYTES:
-            raise PlanError(f"{path} has {file.stat().st_size:,} bytes", field="file", value=path, valid=f"at most {MAX_BYTES:,} bytes")
+            raise PlanError(
+                f"{path} has {file.stat().st_size:,} bytes", field="file", value=path, valid=f"at most {MAX_BYTES:,} bytes"
+            )
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bursar.dims import divisors
 from bursar.errors import BursarError, PlanError, shown
 from bursar.launch.launched import Framework, Job, Launch, flag, refuse, share, told, whole, word
 from bursar.plan import Plan
@@ -29,7 +30,12 @@ HELD: Mapping[str, tuple[Any, ...]] = {
 }
 PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 VERSIONS = {"flat": 1, "per-parameter": 2}
-STRATEGIES = {(True, False): "FULL_SHARD", (False, False): "SHARD_GRAD_OP", (True, True): "HYBRID_SHARD", (False, True): "HYBRID_SHARD_ZERO2"}
+STRATEGIES = {
+    (True, False): "FULL_SHARD",
+    (False, False): "SHARD_GRAD_OP",
+    (True, True): "HYBRID_SHARD",
+    (False, True): "HYBRID_SHARD_ZERO2",
+}
 TOP = ("distributed_type", "mixed_precision", "num_processes", "num_machines", "fsdp_config", "parallelism_config")
 FSDP = (
     "fsdp_version", "fsdp_sharding_strategy", "fsdp_reshard_after_forward", "fsdp_offload_params", "fsdp_activation_checkpointing",
@@ -43,7 +49,7 @@ def write(job: Job) -> str:
     plan = job.plan
     refuse("accelerate", plan, (*EXPRESSED, *OPEN, "expert_tensor"), HELD)
     _check(plan, job)
-    nodes = share(plan.data, min(job.node, plan.data), "devices of a node")
+    nodes = plan.data // max(count for count in divisors(plan.data) if count <= job.node)
     lines = [
         "compute_environment: LOCAL_MACHINE",
         "distributed_type: FSDP",
@@ -73,7 +79,9 @@ def _check(plan: Plan, job: Job) -> None:
             value=plan.recipe.gradient, valid="fp32",
         )  # fmt: skip
     if plan.recompute == "full" and plan.checkpoint != "non-reentrant":
-        raise PlanError("accelerate's checkpoints are not reentrant", field="checkpointing", value=plan.checkpoint, valid="non-reentrant")
+        raise PlanError(
+            "accelerate's checkpoints are not reentrant", field="checkpointing", value=plan.checkpoint, valid="non-reentrant"
+        )
     if plan.sharding == "flat" and plan.shard_group not in (None, job.node):
         raise PlanError(
             f"accelerate's FSDP 1 shards over a node, not over {plan.shard_group} ranks", field="shard_group",
@@ -99,10 +107,18 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
     fsdp, parallel = _section(config, "fsdp_config"), _section(config, "parallelism_config")
     named = {key.removeprefix("parallelism_config_"): value for key, value in parallel.items()}
     _known(fsdp, named)
-    devices = whole("num_processes", config["num_processes"]) if "num_processes" in config else told("accelerate", "devices", given, "--devices N")
+    devices = (
+        whole("num_processes", config["num_processes"])
+        if "num_processes" in config
+        else told("accelerate", "devices", given, "--devices N")
+    )
     if given.get("devices") and given["devices"] != devices:
         raise PlanError(f"num_processes={devices}, not {given['devices']}", field="devices", value=given["devices"], valid=devices)
-    precision = word("mixed_precision", str(config.get("mixed_precision", "no")).lower().replace("false", "no"), {theirs: ours for ours, theirs in PRECISIONS.items()})
+    precision = word(
+        "mixed_precision",
+        str(config.get("mixed_precision", "no")).lower().replace("false", "no"),
+        {theirs: ours for ours, theirs in PRECISIONS.items()},
+    )
     recompute = flag("fsdp_activation_checkpointing", fsdp.get("fsdp_activation_checkpointing", False))
     plan = Plan(
         data=devices, zero=3, precision=precision, grad_dtype=None if precision == "fp32" else "fp32",
@@ -121,7 +137,7 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
 def _loaded(text: str) -> Section:
     """YAML by its safe loader, which builds plain values alone."""
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
     except ImportError:
         raise BursarError("reading YAML needs PyYAML", valid="pip install 'bursar[launch]'") from None
     try:

@@ -33,7 +33,13 @@ TOP = (
 )  # fmt: skip
 ZERO = ("stage", "overlap_comm", "offload_optimizer", "offload_param", "mics_shard_size", "cpu_offload", "zero_hpz_partition_size")
 # what changes costs in ways that no plan says
-STRANGE = ("zero_hpz_partition_size", "zero_quantized_weights", "zero_quantized_gradients", "zero_quantized_nontrainable_weights", "zenflow")
+STRANGE = (
+    "zero_hpz_partition_size",
+    "zero_quantized_weights",
+    "zero_quantized_gradients",
+    "zero_quantized_nontrainable_weights",
+    "zenflow",
+)
 STRANGE_TOP = ("pipeline", "compression_training", "torch_autocast", "sparse_attention")
 
 
@@ -99,8 +105,10 @@ def _section(config: Section, key: str) -> Section:
 def _known(config: Section, zero: Section) -> None:
     for place, keys in ((config, STRANGE_TOP), (zero, STRANGE)):
         for key in keys:
-            if place.get(key) not in (None, False, {}, 1):
-                raise PlanError(f"{key}={shown(place[key])} has no counterpart here", field=key, value=place[key], valid="not given")
+            if place.get(key) not in (None, False, {}) and (key, place[key]) != ("zero_hpz_partition_size", 1):
+                raise PlanError(
+                    f"{key}={shown(place[key])} has no counterpart here", field=key, value=place[key], valid="not given"
+                )
     for key, inner in (("tensor_parallel", "autotp_size"), ("sequence_parallel_size", "")):
         value = _section(config, key).get(inner, 1) if inner else config.get(key, 1)
         if value not in (0, 1):
@@ -110,7 +118,9 @@ def _known(config: Section, zero: Section) -> None:
 def _enabled(config: Section, name: str) -> bool:
     section = _section(config, "bfloat16" if name == "bf16" and "bfloat16" in config else name)
     if section.get("enabled") == "auto":
-        raise PlanError(f"{name}.enabled is auto, which the training script fills in", field=name, value="auto", valid="true, false")
+        raise PlanError(
+            f"{name}.enabled is auto, which the training script fills in", field=name, value="auto", valid="true, false"
+        )
     return flag(name, section.get("enabled", False))
 
 
@@ -126,7 +136,11 @@ def _batches(config: Section, given: Mapping[str, Any]) -> tuple[int, int, int]:
         return int(micro or 1), made, int(batch or 0)
     devices = int(told("deepspeed", "devices", given, "--devices N, or all three batch sizes in the file"))
     if micro is None:
-        micro = share(int(told("deepspeed", "global_batch", {"global_batch": batch}, "a batch size")), devices * (steps or 1), "devices·accumulation")
+        micro = share(
+            int(told("deepspeed", "global_batch", {"global_batch": batch}, "a batch size")),
+            devices * (steps or 1),
+            "devices·accumulation",
+        )
     made = micro * devices * (steps or 1) if batch is None else batch
     if steps is not None and made != micro * devices * steps:
         raise PlanError(

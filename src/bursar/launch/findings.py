@@ -19,6 +19,7 @@ WRONG, WASTEFUL, NOTE = "wrong", "wasteful", "note"
 LARGE_BUBBLE = 0.1  # of a step
 TILE = 64  # columns of a product's tile that a share of the vocabulary should fill
 REMEDIES = 3
+OTHER_RUNS = ("precision", "LoRA", "optimizer", "gradients")  # knobs that change what is trained, not how
 
 
 class Finding(NamedTuple):
@@ -76,22 +77,19 @@ def _changes(training: Training) -> Iterator[Finding]:
         yield from _saved(training, "launch_no_overlap", overlap=("data", *plan.overlap))
     if plan.recompute != "none":
         less = [mode for mode in ("none", "selective") if mode != plan.recompute]
-        fitting = next((found for mode in less for found in _saved(training, "launch_recompute", recompute=mode)), None)
-        if fitting is not None:
-            yield fitting
+        yield from [found for mode in less for found in _saved(training, "launch_recompute", recompute=mode)][:1]
 
 
 def _saved(training: Training, key: str, **fields: Any) -> Iterator[Finding]:
-    """What a change of the plan saves, where it fits and saves anything."""
+    """Peak and step with a change of the plan, where it is leaner, or faster and fits."""
     try:
         changed = replace(training, plan=replace(training.plan, **fields))
         peak, step = changed.peak(), float(changed.seconds.step)
     except BursarError:
         return
-    saved = {"saves_bytes": training.peak() - peak, "saves_s": float(training.seconds.step) - step}
-    if peak <= max(_capacity(training), training.peak()) and (saved["saves_bytes"] > 0 or saved["saves_s"] > 0):
-        if peak <= _capacity(training) or saved["saves_bytes"] > 0:
-            yield Finding(WASTEFUL, key, {**saved, "peak_bytes": peak, "to": str(next(iter(fields.values())))})
+    faster, leaner = step < float(training.seconds.step), peak < training.peak()
+    if (faster and peak <= _capacity(training)) or leaner:
+        yield Finding(WASTEFUL, key, {"peak_bytes": peak, "new_step_s": step, "to": str(next(iter(fields.values())))})
 
 
 def _bubble(training: Training) -> Iterator[Finding]:
@@ -114,8 +112,10 @@ def _vocabulary(training: Training, launch: Launch) -> Iterator[Finding]:
 
 
 def _remedies(training: Training) -> Iterator[Finding]:
-    """What the adviser found to save most."""
+    """What the adviser found to save most, beside recomputation, which is looked at by itself."""
     if training.peak() <= _capacity(training):
-        for remedy in adviser.advise(training).remedies[:REMEDIES]:
+        left_out = (*OTHER_RUNS, "recompute")
+        remedies = [one for one in adviser.advise(training).remedies if not one.knob.startswith(left_out)]
+        for remedy in remedies[:REMEDIES]:
             facts = {"knob": remedy.knob, "saves_s": remedy.saves_s, "peak_bytes": remedy.peak, "faster": remedy.faster}
             yield Finding(WASTEFUL, "launch_remedy", facts)

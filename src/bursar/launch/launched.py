@@ -70,7 +70,7 @@ def _named(values: tuple[Any, ...]) -> str:
     return " or ".join("not given" if value is None else "none" if value == () else str(value) for value in values)
 
 
-def dtypes(precision: str, gradient: str, state: str) -> dict[str, str | None]:
+def dtypes(precision: str, gradient: str, state: str) -> dict[str, Any]:
     """The fields of a plan for the dtypes of gradients and states: None where they are those of the recipe."""
     usual = RECIPES[precision]
     return {

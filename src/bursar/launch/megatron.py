@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bursar.dims import divisors
 from bursar.errors import PlanError, shown
 from bursar.launch import megatron_model, megatron_plan
 from bursar.launch.launched import Framework, Job, Launch, layers_of, told, whole
@@ -57,9 +58,9 @@ def write(job: Job) -> str:
         "attention_backend": "flash",
     }
     keys["max_position_embeddings"] = max(keys["max_position_embeddings"], job.length)
-    node = min(job.node, plan.devices)
+    node = max(count for count in divisors(plan.devices) if count <= job.node)
     lines = " \\\n".join(f"    {argument}" for argument in _arguments(keys))
-    torchrun = f"torchrun --nproc-per-node {node} --nnodes {-(-plan.devices // node)}"
+    torchrun = f"torchrun --nproc-per-node {node} --nnodes {plan.devices // node}"
     return f'#!/bin/sh\n# add arguments of data, tokenizer and optimizer: sh FILE --mock-data --lr 3e-4 …\n{torchrun} pretrain_gpt.py \\\n{lines} \\\n    "$@"\n'
 
 
@@ -133,7 +134,7 @@ def _keys(text: str) -> tuple[Keys, tuple[str, ...]]:
 
 
 def _words(text: str) -> list[str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="();&|<>")
+    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars="();&|<>")
     lexer.whitespace_split, lexer.commenters = True, "#"
     try:
         return list(lexer)
@@ -157,10 +158,16 @@ def _options(words: list[str], variables: dict[str, str | None]) -> Iterator[tup
             key, equals, value = word[2:].partition("=")
             name, values = key.replace("-", "_"), [value] if equals else []
         elif assigned:
-            same = variables.get(assigned[1], assigned[2]) == assigned[2]
-            variables[assigned[1]] = assigned[2] if same else None
+            value = _default(assigned[1], assigned[2])
+            variables[assigned[1]] = value if variables.get(assigned[1], value) == value else None
     if name:
         yield name, values
+
+
+def _default(name: str, value: str) -> str:
+    """What is assigned; NAME=${NAME:-8} gives a default."""
+    match = _VARIABLE.fullmatch(value)
+    return match[3] if match and match[2] == name and match[3] is not None else value
 
 
 def _filled(name: str, value: str, variables: Mapping[str, str | None]) -> str:
@@ -169,7 +176,9 @@ def _filled(name: str, value: str, variables: Mapping[str, str | None]) -> str:
         if "$" not in value:
             return value
         value = _VARIABLE.sub(lambda match: _looked_up(match, variables), value)[:1000]
-    raise PlanError(f"--{name.replace('_', '-')} {shown(value)} is no literal", field=name, value=value, valid="a value, or a variable with one")
+    raise PlanError(
+        f"--{name.replace('_', '-')} {shown(value)} is no literal", field=name, value=value, valid="a value, or a variable with one"
+    )
 
 
 def _looked_up(match: re.Match[str], variables: Mapping[str, str | None]) -> str:

@@ -46,10 +46,14 @@ def keys_of(model: Model) -> Keys:
     """The arguments of a model; PlanError for a family or a config that they cannot say."""
     family, config = model.architecture.family, model.published.values
     if family not in FAMILIES:
-        raise PlanError(f"Megatron's arguments for family {family} are not known here", field="model", value=family, valid=list(FAMILIES))
+        raise PlanError(
+            f"Megatron's arguments for family {family} are not known here", field="model", value=family, valid=list(FAMILIES)
+        )
     for key, plain in PLAIN.items():
         if config.get(key) not in plain:
-            raise PlanError(f"Megatron's arguments for {key}={config[key]} are not known here", field=key, value=config[key], valid=plain)
+            raise PlanError(
+                f"Megatron's arguments for {key}={config[key]} are not known here", field=key, value=config[key], valid=plain
+            )
     if config.get("sliding_window") is not None and family in ("mistral", "mixtral"):
         raise PlanError("a sliding window is not written to Megatron", field="sliding_window", value=config["sliding_window"])
     return _gpt2(config) if family == "gpt2" else _modern(family, config)
@@ -110,7 +114,15 @@ def _position(keys: Keys) -> Any:
 
 
 def _read_gpt2(keys: Keys) -> Mapping[str, Any]:
-    _only(keys, {"normalization": ("LayerNorm", None), "swiglu": (False, None), "disable_bias_linear": (False, None), "num_experts": (None,)})
+    _only(
+        keys,
+        {
+            "normalization": ("LayerNorm", None),
+            "swiglu": (False, None),
+            "disable_bias_linear": (False, None),
+            "num_experts": (None,),
+        },
+    )
     h = whole("hidden_size", keys["hidden_size"])
     tied = not keys.get("untie_embeddings_and_output_weights")
     inner = whole("ffn_hidden_size", keys.get("ffn_hidden_size", 4 * h))
@@ -157,14 +169,18 @@ def _family(keys: Keys, experts: int | None) -> str:
     mixtures = {(False, False): "mixtral", (True, False): "qwen3_moe"}
     found = (mixtures if experts else families).get((normed, biased))
     if found is None:
-        raise PlanError("qk_layernorm and add_qkv_bias together, or a bias beside experts", field="add_qkv_bias", valid="one of them")
+        raise PlanError(
+            "qk_layernorm and add_qkv_bias together, or a bias beside experts", field="add_qkv_bias", valid="one of them"
+        )
     return found
 
 
 def _only(keys: Keys, valid: Mapping[str, tuple[Any, ...]]) -> None:
     for key, values in valid.items():
         if keys.get(key) not in values:
-            raise PlanError(f"{key}={keys.get(key)} is of no family known here", field=key, value=keys.get(key), valid=_shown(values))
+            raise PlanError(
+                f"{key}={keys.get(key)} is of no family known here", field=key, value=keys.get(key), valid=_shown(values)
+            )
 
 
 def _shown(values: tuple[Any, ...]) -> list[str]:
@@ -186,7 +202,9 @@ def _vocab(keys: Keys) -> int:
     """The vocabulary before padding. Without one, Megatron-LM asks the tokenizer, which is no part of a launch."""
     size = keys.get("padded_vocab_size", keys.get("vocab_size"))
     if size is None:
-        raise PlanError("the arguments do not say the vocabulary, a tokenizer does", field="vocab_size", valid="--vocab-size N, or a MODEL")
+        raise PlanError(
+            "the arguments do not say the vocabulary, a tokenizer does", field="vocab_size", valid="--vocab-size N, or a MODEL"
+        )
     return whole("vocab_size", size)
 
 
@@ -194,4 +212,4 @@ def padded(keys: Keys, vocab: int, tensor: int) -> int:
     """The vocabulary as Megatron-LM pads it: to a multiple of tensor-parallel ranks times `make_vocab_size_divisible_by`
     (megatron/training/tokenizer, `_vocab_size_with_padding`)."""
     unit = whole("make_vocab_size_divisible_by", keys.get("make_vocab_size_divisible_by", 128)) * tensor
-    return ceil_div(vocab, unit) * unit
+    return int(ceil_div(vocab, unit) * unit)

@@ -111,7 +111,9 @@ def _dtypes(plan: Plan) -> Keys:
     keys: Keys = {"bf16": recipe.activation == "bf16", "fp16": recipe.activation == "fp16"}
     if recipe.activation != "fp32":
         if recipe.gradient not in ("fp32", recipe.weight):
-            raise PlanError(f"Megatron-Core cannot express grad-dtype={recipe.gradient}", field="grad_dtype", valid=f"fp32, {recipe.weight}")
+            raise PlanError(
+                f"Megatron-Core cannot express grad-dtype={recipe.gradient}", field="grad_dtype", valid=f"fp32, {recipe.weight}"
+            )
         keys["grad_reduce_in_fp32"] = recipe.gradient == "fp32"
     if plan.precision in QUANTISED:
         keys |= {"fp8": "hybrid", "fp8_recipe": QUANTISED[plan.precision]}
@@ -237,8 +239,12 @@ def _read_stages(keys: Keys, pp: int, layers: int | None) -> dict[str, Any]:
     each = keys.get("num_layers_per_virtual_pipeline_stage")
     if virtual is None and each is not None:
         if layers is None:
-            raise PlanError("virtual stages by layers need the model", field="num_layers_per_virtual_pipeline_stage", valid="a MODEL")
-        virtual = share(layers, pp * whole("num_layers_per_virtual_pipeline_stage", each), "pp·num_layers_per_virtual_pipeline_stage")
+            raise PlanError(
+                "virtual stages by layers need the model", field="num_layers_per_virtual_pipeline_stage", valid="a MODEL"
+            )
+        virtual = share(
+            layers, pp * whole("num_layers_per_virtual_pipeline_stage", each), "pp·num_layers_per_virtual_pipeline_stage"
+        )
     ends = {key: keys[key] for key in ("decoder_first_pipeline_num_layers", "decoder_last_pipeline_num_layers") if keys.get(key)}
     count = whole("num_virtual_stages_per_pipeline_rank", virtual or 1)
     if ends and count > 1:
@@ -254,10 +260,10 @@ def _layout(text: str) -> tuple[int, ...]:
     parts = text.strip("'\"").replace(",", "").split("|")
     found = [_PART.fullmatch(part) for part in parts[:4096]]
     if len(text) > 10_000 or not all(found) or not parts[0].startswith("E") or not parts[-1].endswith("L"):
-        raise PlanError(f"pipeline_model_parallel_layout={shown(text)}", field="layout", value=text, valid="E first, L last, t*N and |")
-    return tuple(
-        sum(int(count or 1) for count in re.findall(r"t(?:\*(\d+))?", match[1])) for match in found if match is not None
-    )
+        raise PlanError(
+            f"pipeline_model_parallel_layout={shown(text)}", field="layout", value=text, valid="E first, L last, t*N and |"
+        )
+    return tuple(sum(int(count or 1) for count in re.findall(r"t(?:\*(\d+))?", match[1])) for match in found if match is not None)
 
 
 def _ends(ends: Keys, pp: int, layers: int | None) -> tuple[int, ...]:
@@ -270,5 +276,7 @@ def _ends(ends: Keys, pp: int, layers: int | None) -> tuple[int, ...]:
     between = pp - len(told) - len(end)
     rest = layers - sum(told) - sum(end)
     if between < 0 or rest < 0 or (between == 0 and rest):
-        raise PlanError(f"stages of {layers} layers with {', '.join(ends)}", field="layout", valid="counts that add up to the layers")
+        raise PlanError(
+            f"stages of {layers} layers with {', '.join(ends)}", field="layout", valid="counts that add up to the layers"
+        )
     return (*told, *([share(rest, between, "stages between")] * between if between else []), *end)

@@ -34,7 +34,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 PLACES = {(section, key) for section, keys in SECTIONS.items() for key in keys}
-WRITTEN = {key: section for section, keys in reversed(SECTIONS.items()) for key in keys} | {"seq_length": "model"}
+WRITTEN = {key: section for section in reversed(list(SECTIONS)) for key in SECTIONS[section]} | {"seq_length": "model"}
 SWITCHES = frozenset({
     "use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather", "grad_reduce_in_fp32", "use_megatron_fsdp",
     "use_precision_aware_optimizer", "optimizer_cpu_offload", "tp_comm_overlap", "overlap_moe_expert_parallel_comm", "fp8_param",
@@ -63,7 +63,9 @@ def write(job: Job) -> str:
     precision = {name: keys.pop(name) for name in ("bf16", "fp16", "fp8", "fp8_recipe", "fp4", "fp4_recipe") if name in keys}
     said = {name: value for name, value in precision.items() if value}
     if said not in PRECISIONS.values():
-        raise PlanError(f"nemo cannot express precision={job.plan.precision}", field="precision", value=job.plan.precision, valid="bf16")
+        raise PlanError(
+            f"nemo cannot express precision={job.plan.precision}", field="precision", value=job.plan.precision, valid="bf16"
+        )
     keys = {**keys, "seq_length": job.length, "global_batch_size": job.global_batch}
     lines = [f"mixed_precision={next(name for name, value in PRECISIONS.items() if value == said)}"]
     lines += [f"{WRITTEN[key]}.{key}={_shown(value)}" for key, value in keys.items()]

@@ -55,7 +55,19 @@ ROTATIONS = {"all-gather": "allgather", "ring": "alltoall"}
 RESHARD = {"always": True, "never": False}
 OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam"}
 # sections that no cost depends on, and keys of the others that none does
-COSTLESS = ("job", "profiling", "metrics", "lr_scheduler", "checkpoint", "comm", "validation", "experimental", "debug", "fault_tolerance", "memory_estimation")
+COSTLESS = (
+    "job",
+    "profiling",
+    "metrics",
+    "lr_scheduler",
+    "checkpoint",
+    "comm",
+    "validation",
+    "experimental",
+    "debug",
+    "fault_tolerance",
+    "memory_estimation",
+)
 READ: Mapping[str, tuple[str, ...]] = {
     "model": ("name", "flavor", "converters"),
     "optimizer": ("name", "implementation", "early_step_in_backward"),
@@ -132,15 +144,23 @@ def _known(job: Job) -> bool:
 def _check(plan: Plan, job: Job) -> None:
     """What fields together may not be."""
     if plan.sequence != (plan.tensor > 1):
-        raise PlanError("torchtitan cannot express tp without sp, nor sp without tp", field="sp", value=plan.sequence, valid="both or none")
+        raise PlanError(
+            "torchtitan cannot express tp without sp, nor sp without tp", field="sp", value=plan.sequence, valid="both or none"
+        )
     if plan.expert_tensor not in (1, plan.tensor):
         raise PlanError(f"torchtitan cannot express etp={plan.expert_tensor}", field="etp", valid=f"1 or tp={plan.tensor}")
-    if plan.data * plan.context == 1:
-        raise PlanError("torchtitan shards and casts weights over dp·cp ranks, and dp·cp=1", field="dp", value=1, valid="2 or more")
+    if 1 in (plan.data * plan.context, plan.shard_group):
+        raise PlanError(
+            "torchtitan casts the weights that it shards, and here no ranks share them", field="dp", value=1, valid="2 or more"
+        )
     if plan.shard_group is not None and plan.shard_group % plan.context:
-        raise PlanError("torchtitan shards over whole context-parallel groups", field="shard_group", valid=f"a multiple of cp={plan.context}")
+        raise PlanError(
+            "torchtitan shards over whole context-parallel groups", field="shard_group", valid=f"a multiple of cp={plan.context}"
+        )
     if plan.layout is not None or job.model.architecture.layers % (plan.pipeline * _virtual(plan)):
-        raise PlanError("this writes torchtitan's stages with layers dealt out evenly", field="layout", valid="pp·vp that divides the layers")
+        raise PlanError(
+            "this writes torchtitan's stages with layers dealt out evenly", field="layout", valid="pp·vp that divides the layers"
+        )
 
 
 def _virtual(plan: Plan) -> int:
@@ -180,12 +200,20 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
         raise PlanError(f"not valid TOML: {str(error)[:100]}", field="file", valid="a torchtitan config") from None
     unread = _unread(found)
     parts = {name: found.get(name, {}) for name in READ}
-    parallel, training, compiled = parts["parallelism"], parts["training"], flag("compile.enable", parts["compile"].get("enable", False))
-    tp, pp, cp = (whole(f"{kind}_parallel_degree", parallel.get(f"{kind}_parallel_degree", 1)) for kind in ("tensor", "pipeline", "context"))
+    parallel, training, compiled = (
+        parts["parallelism"],
+        parts["training"],
+        flag("compile.enable", parts["compile"].get("enable", False)),
+    )
+    tp, pp, cp = (
+        whole(f"{kind}_parallel_degree", parallel.get(f"{kind}_parallel_degree", 1)) for kind in ("tensor", "pipeline", "context")
+    )
     replicate = whole("data_parallel_replicate_degree", parallel.get("data_parallel_replicate_degree", 1))
     shard = _shard(parallel, given, tp * pp * cp * replicate)
     if shard * cp == 1:
-        raise PlanError("without FSDP torchtitan keeps and multiplies FP32", field="data_parallel_shard_degree", value=shard, valid="2 or more")
+        raise PlanError(
+            "without FSDP torchtitan keeps and multiplies FP32", field="data_parallel_shard_degree", value=shard, valid="2 or more"
+        )
     model = given.get("model") or _model(parts["model"])
     local = whole("local_batch_size", training.get("local_batch_size", 8))
     dp = replicate * shard
@@ -201,7 +229,14 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
         **_experts(parallel, tp), **_recomputed(parts["activation_checkpoint"]), **_read_stages(parallel, pp, local, model),
     )  # fmt: skip
     batch = training.get("global_batch_size", -1)
-    return Launch(plan, model, whole("seq_len", training.get("seq_len", 2048)), local * dp if batch == -1 else whole("global_batch_size", batch), None, unread)
+    return Launch(
+        plan,
+        model,
+        whole("seq_len", training.get("seq_len", 2048)),
+        local * dp if batch == -1 else whole("global_batch_size", batch),
+        None,
+        unread,
+    )
 
 
 def _unread(found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -212,7 +247,12 @@ def _unread(found: Mapping[str, Any]) -> tuple[str, ...]:
             raise PlanError(f"{shown(name)} is no section", field="file", value=name, valid=list(READ))
         for key, value in section.items():
             if (name, key) in STRANGE and value not in STRANGE[name, key]:
-                raise PlanError(f"{name}.{key}={shown(value)} has no counterpart here", field=key, value=value, valid=STRANGE[name, key] or "not given")
+                raise PlanError(
+                    f"{name}.{key}={shown(value)} has no counterpart here",
+                    field=key,
+                    value=value,
+                    valid=STRANGE[name, key] or "not given",
+                )
             if name == "quantize" and value:
                 raise PlanError(f"quantize.{key} has no counterpart here", field=key, valid="not given")
             if key not in READ.get(name, ()):
@@ -223,10 +263,17 @@ def _unread(found: Mapping[str, Any]) -> tuple[str, ...]:
 def _shard(parallel: Section, given: Mapping[str, Any], others: int) -> int:
     asked = parallel.get("data_parallel_shard_degree", -1)
     if asked == -1:
-        return share(int(told("torchtitan", "devices", given, "--devices N, or a data_parallel_shard_degree")), others, "tp·pp·cp·replicas")
+        return share(
+            int(told("torchtitan", "devices", given, "--devices N, or a data_parallel_shard_degree")), others, "tp·pp·cp·replicas"
+        )
     shard = whole("data_parallel_shard_degree", asked)
     if given.get("devices") and others * shard != given["devices"]:
-        raise PlanError(f"the file's degrees make {others * shard} devices, not {given['devices']}", field="devices", value=given["devices"], valid=others * shard)
+        raise PlanError(
+            f"the file's degrees make {others * shard} devices, not {given['devices']}",
+            field="devices",
+            value=given["devices"],
+            valid=others * shard,
+        )
     return shard
 
 
@@ -241,13 +288,13 @@ def _resharded(parallel: Section, stages: int) -> bool:
     return bool(word("fsdp_reshard_after_forward", parallel.get("fsdp_reshard_after_forward", "default"), words))
 
 
-def _experts(parallel: Section, tp: int) -> dict[str, int]:
+def _experts(parallel: Section, tp: int) -> dict[str, Any]:
     ep = whole("expert_parallel_degree", parallel.get("expert_parallel_degree", 1))
     etp = whole("expert_tensor_parallel_degree", parallel.get("expert_tensor_parallel_degree", 1))
     return {"expert": ep, "expert_tensor": etp if ep > 1 else tp}
 
 
-def _recomputed(section: Section) -> dict[str, str]:
+def _recomputed(section: Section) -> dict[str, Any]:
     mode = section.get("mode", "selective")
     if mode == "selective" and str(section.get("selective_ac_option", "2")) == "1":
         mode = "full"
@@ -276,7 +323,9 @@ def _read_stages(parallel: Section, pp: int, local: int, model: Any) -> dict[str
     chunks = share(layers, pp * whole("pipeline_parallel_layers_per_stage", each), "pp·pipeline_parallel_layers_per_stage")
     micro = whole("pipeline_parallel_microbatch_size", parallel.get("pipeline_parallel_microbatch_size", 1))
     if schedule != "interleaved" and chunks != (2 if schedule in ("zb-v", "dualpipe-v") else 1):
-        raise PlanError(f"schedule={schedule} with {chunks} stages of a rank", field="schedule", value=schedule, valid="interleaved")
+        raise PlanError(
+            f"schedule={schedule} with {chunks} stages of a rank", field="schedule", value=schedule, valid="interleaved"
+        )
     return {"micro_batch": micro, "schedule": schedule, **({"virtual": chunks} if schedule == "interleaved" else {})}
 
 

@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ BACKWARD = 2.5  # FLOPs of the backward pass of an attention core, which compute
 WIDE = torch.bfloat16  # what rates of products and of traffic are measured in
 SMALLER = HEAD // 2
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SLOW = {"fp32": torch.float32, "bf16": torch.bfloat16}  # of a CPU
 
 
 class Sizes(NamedTuple):
@@ -52,7 +54,9 @@ class Sizes(NamedTuple):
     messages: tuple[int, ...]
 
 
-FULL = Sizes(8192, 4096, 14336, 32, (1024, 2048, 4096, 8192), 2**27, 128256, 512, 1.0, tuple(2**power for power in (20, 22, 24, 26, 28)))
+FULL = Sizes(
+    8192, 4096, 14336, 32, (1024, 2048, 4096, 8192), 2**27, 128256, 512, 1.0, tuple(2**power for power in (20, 22, 24, 26, 28))
+)
 QUICK = Sizes(128, 256, 512, 2, (64, 128, 256), 2**20, 512, 64, 0.01, tuple(2**power for power in (12, 14, 16, 18, 20)))
 
 
@@ -71,9 +75,11 @@ def measured(on: str, *, quick: bool = False) -> Measured | None:
     if catalogued is None:
         found |= _surroundings(device, found)
     link = catalogued.link.si if catalogued else found["link.bandwidth"].value * 1e9
-    found |= {f"rates.{name}": number for name, number in _linked(talk, link, catalogued is not None).items()}
+    found |= {f"rates.{name}": number for name, number in _linked(talk, link).items()}
     texts = {"name": str(about["device"]), **({"like": catalogued.id} if catalogued else {})}
-    software = ", ".join([f"{key} {about[key]}" for key in ("torch", "cuda", "driver", "threads", "bursar") if about[key] is not None])
+    software = ", ".join(
+        [f"{key} {about[key]}" for key in ("torch", "cuda", "driver", "threads", "bursar") if about[key] is not None]
+    )
     return Measured(texts, found, datetime.now(UTC).date().isoformat(), software)
 
 
@@ -123,10 +129,7 @@ def _base(found: dict[str, Number], catalogued: Device | None, key: str) -> floa
 def _products(device: torch.device, sizes: Sizes, catalogued: Device | None) -> dict[str, Number]:
     """Achieved rate of products of a layer; peaks of dtypes where none are known."""
     found: dict[str, Number] = {}
-    dtypes = DTYPES if catalogued is None and device.type == "cuda" else {"fp32": DTYPES["fp32"], "bf16": WIDE}
-    for name, dtype in dtypes.items():
-        if catalogued is not None and dtype is not WIDE:
-            continue
+    for name, dtype in ({"bf16": WIDE} if catalogued else DTYPES if device.type == "cuda" else SLOW).items():
         flops, taken = zip(*_layer(device, sizes, dtype), strict=True)
         best, rate = max(f / t for f, t in zip(flops, taken, strict=True)), sum(flops) / sum(taken)
         if catalogued is None:
@@ -144,9 +147,8 @@ def _layer(device: torch.device, sizes: Sizes, dtype: torch.dtype) -> Iterator[t
         x = torch.randn(sizes.tokens, deep, device=device, dtype=dtype)
         w = torch.randn(wide, deep, device=device, dtype=dtype)
         g = torch.randn(sizes.tokens, wide, device=device, dtype=dtype)
-        products: tuple[Callable[[], Any], ...] = (lambda x=x, w=w: x @ w.T, lambda g=g, w=w: g @ w, lambda g=g, x=x: g.T @ x)  # type: ignore[misc]
-        for work in products:
-            yield 2.0 * sizes.tokens * wide * deep, seconds(work, device, sizes.least / 4)
+        for one, other in ((x, w.T), (g, w), (g.T, x)):
+            yield 2.0 * sizes.tokens * wide * deep, seconds(partial(torch.matmul, one, other), device, sizes.least / 4)
 
 
 def _traffic(device: torch.device, sizes: Sizes, catalogued: Device | None) -> dict[str, Number]:
@@ -224,7 +226,9 @@ def _rows(device: torch.device, sizes: Sizes, bandwidth: float) -> dict[str, Num
     moved = (op.moved(step) + op.backward_moved(step)) * WIDE.itemsize
     return {
         "rates.permute": Number(gathered / bandwidth, "1", f"{gathered / 1e9:.4g} GB/s, rows of {sizes.hidden}"),
-        "rates.loss": Number(moved / taken / bandwidth, "1", f"{moved / taken / 1e9:.4g} GB/s, cross-entropy of {tokens} by {sizes.vocab}"),
+        "rates.loss": Number(
+            moved / taken / bandwidth, "1", f"{moved / taken / 1e9:.4g} GB/s, cross-entropy of {tokens} by {sizes.vocab}"
+        ),
     }
 
 
@@ -261,8 +265,8 @@ def _surroundings(device: torch.device, found: dict[str, Number]) -> dict[str, N
     }
 
 
-def _collectives(device: torch.device, sizes: Sizes) -> dict[str, list[float]]:
-    """Seconds of gathers and all-reduces by their sizes, where several ranks run."""
+def _collectives(device: torch.device, sizes: Sizes) -> dict[str, list[tuple[int, float]]]:
+    """Sizes and seconds of gathers and all-reduces, where several ranks run."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
         return {}
@@ -273,12 +277,12 @@ def _collectives(device: torch.device, sizes: Sizes) -> dict[str, list[float]]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    found: dict[str, list[float]] = {"link": [], "all_reduce": []}
+    found: dict[str, list[tuple[int, float]]] = {"link": [], "all_reduce": []}
     for size in sizes.messages:
         whole = torch.zeros(size // WIDE.itemsize // ranks * ranks, device=device, dtype=WIDE)
         own = torch.zeros(whole.numel() // ranks, device=device, dtype=WIDE)
-        found["link"].append(_together(lambda whole=whole, own=own: distributed.all_gather_into_tensor(whole, own), device))  # type: ignore[misc]
-        found["all_reduce"].append(_together(lambda whole=whole: distributed.all_reduce(whole), device))  # type: ignore[misc]
+        found["link"].append((size, _together(partial(distributed.all_gather_into_tensor, whole, own), device)))
+        found["all_reduce"].append((size, _together(partial(distributed.all_reduce, whole), device)))
     distributed.destroy_process_group()
     return found
 
@@ -295,15 +299,14 @@ def _together(work: Callable[[], Any], device: torch.device, times: int = 20) ->
     return (time.perf_counter() - start) / times
 
 
-def _linked(talk: dict[str, list[float]], link: float, known: bool) -> dict[str, Number]:
+def _linked(talk: dict[str, list[tuple[int, float]]], link: float) -> dict[str, Number]:
     """Rates of the link from the seconds of collectives; S₀ is that of eight ranks (`network`)."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     found: dict[str, Number] = {}
     for name, volume in (("link", 1), ("all_reduce", 2)):
         if name not in talk:
             continue
-        messages = (FULL if len(talk[name]) == len(FULL.messages) and known else QUICK).messages
-        latency, each, root = collective(messages, talk[name])
+        latency, each, root = collective(*zip(*talk[name], strict=True))
         rate = volume * (ranks - 1) / ranks / each
         note = f"{ranks} ranks: {rate / 1e9:.4g} GB/s"
         found[name] = Number(rate / link, "1", note)
@@ -324,5 +327,7 @@ def collective(sizes: Sequence[float], taken: Sequence[float]) -> tuple[float, f
             break
         del columns[worst]
     if values["each"] <= 0:
-        raise BursarError("collectives that take no longer for more bytes say no bandwidth", field="measure", valid="a quieter machine")
+        raise BursarError(
+            "collectives that take no longer for more bytes say no bandwidth", field="measure", valid="a quieter machine"
+        )
     return float(values.get("latency", 0.0)), float(values["each"]), float(values.get("root", 0.0))

@@ -18,7 +18,7 @@ from bursar.plan import Plan
 from bursar.training import Training
 
 KEYS = ("id", "date", "machine", "config", "job", "measured")
-SCALAR = 8  # bytes of a number of Python that a graph keeps as a tensor, and of one in passing
+SCALAR = 8  # bytes of a number of Python as a tensor: up to two of them are there in passing
 EXACT = {"params": "1", "train_flops": "FLOP", "peak": "B"}  # quantities that are predicted to the last digit, with their units
 
 
@@ -34,14 +34,14 @@ class Job(NamedTuple):
 
 class Predicted(NamedTuple):
     """Parameters, model FLOPs of the step, bytes above weights and states at the highest moment, that moment by name and by part, and
-    the bytes of Python's numbers that come on top of it, at the least and at the most."""
+    the bytes of Python's numbers that the allocator sees kept beside them."""
 
     params: int
     train_flops: int
     peak: int
     moment: str
     parts: Mapping[str, int]
-    scalars: tuple[int, int]
+    scalars: int
 
 
 class Compared(NamedTuple):
@@ -65,11 +65,11 @@ def predicted(model: Model, job: Job) -> Predicted:
     (moment,) = training.moments()
     held = moment.memory
     states = held.weights + held.master_weights + held.optimizer_state + held.runtime
-    kept = SCALAR * int(model.architecture.layers) if job.kernels == "eager" else 0
+    scales = SCALAR * int(model.architecture.layers) if job.kernels == "eager" else 0
     return Predicted(
         int(model.params()), int(model.flops(job.seq, job.micro_batch).train), int(held.peak - states),
         timeline.name(training.stages[0], moment)[0],
-        {name: int(value) for name, value in held._asdict().items() if value and name != "runtime"}, (kept, kept + 2 * SCALAR),
+        {name: int(value) for name, value in held._asdict().items() if value and name != "runtime"}, scales,
     )  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def compared(record: Mapping[str, Any]) -> Iterator[Compared]:
     found = predicted(load(record["config"]), Job(**record["job"]))
     for quantity, unit in EXACT.items():
         measured, ours = int(record["measured"][quantity]), int(getattr(found, quantity))
-        low, high = found.scalars if quantity == "peak" else (0, 0)
-        yield Compared(quantity, unit, measured, ours, low <= measured - ours <= high)
+        passing = 2 * SCALAR if quantity == "peak" else 0
+        yield Compared(quantity, unit, measured, ours, 0 <= measured - ours <= passing)
 
 
 def records() -> tuple[dict[str, Any], ...]:

@@ -1,7 +1,7 @@
 """What autograd keeps for the backward pass: the storages that the graph of an output holds, each once.
 
-A graph that no output leads to (a router's choice among experts) is freed with the forward pass, so the graph is asked, node by node,
-and not which tensors were ever saved. Tensors that a checkpoint keeps to itself are its own affair: asking for them would run it.
+A graph that no output leads to (a router's choice among experts) is freed with the forward pass, so the graph is asked, node by
+node, and not which tensors were ever saved. What a checkpoint keeps to itself is its own affair: asking for it would run it.
 An operator that writes into a view has its node inside the one of its base (CopySlices), which alone is in the graph.
 """
 
@@ -77,7 +77,7 @@ class SavedTensors:
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name == "saved_tensors" or name.startswith("_saved_"))
 
 

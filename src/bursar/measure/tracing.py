@@ -63,8 +63,8 @@ class Trace:
 
 def trace(module: torch.nn.Module, *args: Any, strict: bool = False, backward: bool = True, **kwargs: Any) -> Trace:
     """Runs a module once forward and (unless `backward` is False) once backward, on the device that it is on; on the meta
-    device nothing is computed and no memory is needed. The backward pass starts at the output's `loss` if it has one, else at the sum
-    of its floating-point tensors. Gradients that the module had are left as they were.
+    device nothing is computed and no memory is needed. The backward pass starts at the output's `loss` if it has one, else at the
+    sum of its floating-point tensors. Gradients that the module had are left as they were.
 
     Raises TraceError where the module cannot run so, and with `strict` where an operator without a formula ran."""
     running = Running(module)

@@ -23,8 +23,20 @@ ROWS: tuple[Option, ...] = (
         "写日志的工具，默认取首个匹配者",
     ),
     Option(
-        "measure", None, False, (), "measures the machine at hand instead, --on cpu or cuda", "改为测量本机，用 --on 指定 cpu 或 cuda"
+        "measure",
+        None,
+        False,
+        (),
+        "measures the machine at hand instead, --on cpu or cuda",
+        "改为测量本机，用 --on 指定 cpu 或 cuda",
     ),
-    Option("device_file", str, None, (), "file for what was measured (.toml), which --device takes", "测量结果文件（.toml），可用于 --device"),
+    Option(
+        "device_file",
+        str,
+        None,
+        (),
+        "file for what was measured (.toml), which --device takes",
+        "测量结果文件（.toml），可用于 --device",
+    ),
     Option("quick", None, False, (), "small shapes, seconds instead of minutes: to try it out", "小尺寸快速测量，仅供试用"),
 )

@@ -148,7 +148,7 @@ ROWS: tuple[Option, ...] = (
         "发往专家的词元：逐份发送，或每个域、每张卡只发一份（DeepEP、HybridEP）",
     ),
     Option("launch", None, "eager", LAUNCHES, "operators launched one by one, or as CUDA graphs", "逐个启动算子，或使用 CUDA 图"),
-    Option("device", str, None, (), "device of the catalog, or a file of your own (.toml)", "设备型号，或自己的 .toml 文件"),
+    Option("device", str, None, (), "device of the catalog, or your own (a .toml)", "设备型号，或自己的 .toml 文件"),
     Option(
         "cluster",
         str,

@@ -20,7 +20,7 @@ ROWS: tuple[Option, ...] = (
         "平均每次故障间隔的设备小时数，默认取 Llama 3 训练所公布的值",
     ),
     Option(
-        "storage",
+        "storage_bandwidth",
         bandwidth,
         None,
         (),

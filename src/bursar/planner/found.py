@@ -49,9 +49,9 @@ def search(
 ) -> Found:  # fmt: skip
     """The fastest plans of a model on `devices` devices that fit, for a global batch in sequences or in tokens.
 
-    `fix` and `also` say what axes go through: fix="tp=8,schedule=1f1b/zb-v" replaces their usual values, `also` adds to them. What is
-    no axis stays as in `base`. Raises PlanError where no plan keeps the rules. `best` is empty where none fits; `leanest` then says
-    how far off it is.
+    `fix` and `also` say what axes go through: fix="tp=8,schedule=1f1b/zb-v" replaces their usual values, `also` adds to them. What
+    is no axis stays as in `base`. Raises PlanError where no plan keeps the rules. `best` is empty where none fits; `leanest` then
+    says how far off it is.
     """
     options = {
         "seq": seq, "global_batch": global_batch, "global_batch_tokens": global_batch_tokens, "devices": devices, "mask": mask,

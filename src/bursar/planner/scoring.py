@@ -40,8 +40,8 @@ class Group(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """All plans of a search: where each is, its peak bytes, and the seconds of its step. Memory is known first: the seconds of what does
-    not fit are infinite."""
+    """All plans of a search: where each is, its peak bytes, and the seconds of its step. Memory is known first: the seconds of what
+    does not fit are infinite."""
 
     groups: list[Group]
     group: Any  # which group a plan belongs to
@@ -50,7 +50,8 @@ class Scored(NamedTuple):
     peak: Any
 
     def plan(self, index: int) -> Plan:
-        return self.groups[self.group[index]].at(int(self.row[index]))
+        group: Group = self.groups[int(self.group[index])]
+        return group.at(int(self.row[index]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,8 @@ def _structures(space: Space, setting: Plan) -> Iterator[tuple[Plan, str]]:
 
 def _stacked(space: Space, setting: Plan) -> Iterator[tuple[Group, Training]]:
     for stack in stacks(space, setting):
-        structure, stages = None, ()
+        structure: tuple[int, str, int] | None = None
+        stages: tuple[Stage, ...] = ()
         valid: dict[object, tuple[Any, dict[str, Any], Any]] = {}
         costs: dict[bytes, dict[int, Cost]] = {}
         for plan, shard in _structures(space, replace(setting, recompute=stack.segments[0].mode)):

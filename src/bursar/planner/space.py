@@ -20,7 +20,7 @@ from bursar.parallel import context, data, offload
 from bursar.parallel.schedules import SCHEDULES
 from bursar.plan import Plan
 from bursar.precision import RECIPES
-from bursar.rules import Job
+from bursar.rules.rule import Job
 from bursar.step import Step
 from bursar.training import Training
 from bursar.tree import Architecture
@@ -97,8 +97,8 @@ class Space:
                 yield zero, shard
 
     def cuts(self, setting: Plan) -> Iterator[tuple[Plan, dict[str, Any]]]:
-        """The ways to cut a block, with the degrees of each: ways of context parallelism differ only where there is any, and sequence
-        parallelism is there only beside tensor parallelism."""
+        """The ways to cut a block, with the degrees of each: ways of context parallelism differ only where there is any, and
+        sequence parallelism is there only beside tensor parallelism."""
         both = len(self.values("sp")) > 1
         for place, comm in enumerate(self.values("cp_comm")):
             every = self._degrees([cp for cp in self.values("cp") if cp > 1 or place == 0])

@@ -1,7 +1,7 @@
-"""What all plans of a space share, worked out once: bytes and seconds of every block for each way to cut it and each recompute mode.
+"""What all plans of a space share, worked out once: bytes and seconds of every block, each way it is cut and recomputed.
 
-How a block is cut does not depend on the pipeline, its schedule, data parallelism or ZeRO. A stack holds the blocks of every segment (a
-way to cut them with a recompute mode) one after another in one array; the plans of a pipeline are rows of it.
+How a block is cut does not depend on the pipeline, its schedule, data parallelism or ZeRO. A stack holds the blocks of every
+segment (a way to cut them with a recompute mode) one after another in one array; the plans of a pipeline are rows of it.
 """
 
 from __future__ import annotations

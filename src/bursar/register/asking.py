@@ -16,6 +16,7 @@ from bursar import catalog
 from bursar.errors import PlanError, shown
 from bursar.options import OPTIONS, init, matrix, switch, theory_formats, theory_optimizers
 from bursar.options import option as read
+from bursar.own import is_file
 from bursar.theory.initialization import schemes
 
 Line: TypeAlias = tuple[str, ...]
@@ -25,7 +26,7 @@ MODEL, WORD, EXAMPLE, OF_MODEL = "model", "word", "example", "word, then model"
 # verbs that read no file and write none, by what their arguments are; a search takes too long for a claim
 VERBS: Mapping[str, str] = {
     "params": MODEL, "flops": MODEL, "kv": MODEL, "activations": MODEL, "memory": MODEL, "time": MODEL,
-    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": WORD, "states": WORD, "audit": WORD, "devices": WORD,
+    "explain": OF_MODEL, "trace": EXAMPLE, "run": MODEL, "roofline": MODEL, "states": WORD, "audit": WORD, "devices": WORD,
     "optimizers": WORD,
     **{f"matrix {verb}": WORD for verb in (
         "product", "vector", "chain", "conv", "elementwise", "gradient", "jacobian", "mlp", "saved", "graph",
@@ -83,7 +84,7 @@ def _arguments(words: Line, text: str, where: str) -> list[str]:
             raise PlanError(f"a claim may not use --{flag}", field="ask", value=text, valid=valid, where=where)
         if not switch(option):
             value = given if equals else rest.pop(0) if rest else ""
-            if not _WORD.fullmatch(value):
+            if not _WORD.fullmatch(value) or is_file(value):
                 valid = "a number or a word"
                 raise PlanError(f"--{flag} {shown(value)} in a claim", field="ask", value=text, valid=valid, where=where)
     return found

@@ -58,8 +58,12 @@ def _errors(errors: Payload, lang: str) -> str:
     if alone is None:
         said = say("calibrate_one_job", lang)
     else:
-        said = say("calibrate_left_out", lang, mean=percent(alone["mean"]), bias=_signed(alone["bias"]), worst=_signed(alone["worst"]))
-    return say("calibrate_errors", lang, before=percent(errors["before"]["mean"]), after=percent(errors["after"]["mean"]), left_out=said)
+        said = say(
+            "calibrate_left_out", lang, mean=percent(alone["mean"]), bias=_signed(alone["bias"]), worst=_signed(alone["worst"])
+        )
+    return say(
+        "calibrate_errors", lang, before=percent(errors["before"]["mean"]), after=percent(errors["after"]["mean"]), left_out=said
+    )
 
 
 def _measured(payload: Payload, lang: str, console: Console) -> None:

@@ -60,7 +60,9 @@ def _predicted(payload: Payload, lang: str, console: Console) -> None:
 
 def _sentence(finding: Payload, lang: str) -> str:
     """A finding in words; seconds and bytes as people read them."""
-    return say(finding["key"], lang, **{name: _value(name, value) for name, value in finding.items() if name not in ("kind", "key")})
+    return say(
+        finding["key"], lang, **{name: _value(name, value) for name, value in finding.items() if name not in ("kind", "key")}
+    )
 
 
 def _value(name: str, value: Any) -> Any:

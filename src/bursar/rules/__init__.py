@@ -10,6 +10,8 @@ from bursar.rules import degrees, schedules, tensors
 from bursar.rules.rule import Job, Rule
 from bursar.tree import Architecture
 
+__all__ = ["RULES", "Job", "Rule", "check", "mask"]
+
 RULES: tuple[Rule, ...] = (
     Rule("seq", "the length stays within learned positions", schedules.of_length),
     Rule(

@@ -61,7 +61,10 @@ def read(path: str | Path, name: str | None = None) -> Log:
             return Log(row.name, row.measures, points)
     asked = ", ".join(FORMATS) if name is None else name
     raise PlanError(
-        f"no line of {place.name} times a step", field="file", value=str(place), valid=f"a log with lines of {asked}, or runs as .csv or .json"
+        f"no line of {place.name} times a step",
+        field="file",
+        value=str(place),
+        valid=f"a log with lines of {asked}, or runs as .csv or .json",
     )
 
 
@@ -71,7 +74,9 @@ def _lines(place: Path) -> Iterator[str]:
         if not place.is_file():
             raise PlanError(f"no file {shown(str(place))}", field="file", value=str(place), valid="a log, or runs as .csv or .json")
         if place.stat().st_size > LARGEST:
-            raise PlanError(f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes")
+            raise PlanError(
+                f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes"
+            )
         with place.open(encoding="utf-8", errors="replace", newline="\n") as file:
             while line := file.readline(LONGEST):
                 yield line

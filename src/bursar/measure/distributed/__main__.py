@@ -1,6 +1,7 @@
 """`torchrun --nproc-per-node N -m bursar.measure.distributed MODEL --tp 2 …`: predicted beside measured, rank by rank.
 
-Exit status: 0 where all numbers are equal, 1 where any differs, 2 where the question cannot be carried out, 3 where a rank was lost.
+Exit status: 0 where all numbers are equal, 1 where any differs, 2 where the question cannot be carried out, 3 where a rank was lost, 4 where this
+program is at fault.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bursar.errors import BursarError
 from bursar.options import switch
 from bursar.report.words import say
 
-LOST = 3
+LOST, BROKEN = 3, 4
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BursarError as error:
         lost = type(error).__name__ == "LostRankError"
         return _refuse(str(error), as_json, LOST if lost else 2, always=lost)
+    except Exception as error:  # a mistake of ours: say so in a line, and show it to whoever asks
+        if os.environ.get("BURSAR_DEBUG"):
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        return _refuse(f"internal error, please report it: {text} (BURSAR_DEBUG=1 shows where)", as_json, BROKEN, always=True)
     if payload is None:
         return 0
     if as_json:
@@ -95,4 +101,4 @@ if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status) if status == LOST else sys.exit(status)  # threads of a broken group would wait for it
+    os._exit(status)  # threads of a broken group would be waited for

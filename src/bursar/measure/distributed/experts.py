@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.distributed._functional_collectives import all_to_all_single_autograd
 
+from bursar.measure.distributed.holding import local
+
 
 def spread(chunk: Any, mesh: Any) -> None:
     """Every mixture of a chunk, in place, over the ranks of a mesh; parameters are still without memory."""
@@ -44,3 +46,10 @@ def _experts(mixture: Any, arrived: torch.Tensor, ranks: int) -> torch.Tensor:
     gate, up = torch.bmm(mine, mixture.gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)
     made = torch.bmm(mixture.act_fn(gate) * up, mixture.down_proj.transpose(1, 2))
     return made.view(held, ranks, -1, arrived.shape[-1]).transpose(0, 1).reshape(arrived.shape)
+
+
+def average(chunk: Any) -> None:
+    """Gradients of experts come from the tokens of all ranks: divided by these, as those of weights that every rank has are."""
+    for layer in chunk.layers:
+        for parameter in layer.mlp.experts.parameters():
+            local(parameter.grad).div_(layer.mlp.experts.group.size())

@@ -42,10 +42,11 @@ class Shapes(NamedTuple):
 class Agreed(PipelineStage):
     """A stage among fake ranks, whose votes on whether all shapes are given never arrive: they are given here."""
 
-    def _warmup_forward_vote(self, *given: Any) -> torch.Tensor:
+    def _warmup_forward_vote(self, has_backward: bool, received_acc: Any = None) -> torch.Tensor:
         return torch.ones(1, dtype=torch.int32)
 
-    _warmup_backward_result = _warmup_forward_vote
+    def _warmup_backward_result(self, received_result: Any = None) -> torch.Tensor:
+        return torch.ones(1, dtype=torch.int32)
 
 
 def schedule(

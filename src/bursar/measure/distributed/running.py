@@ -148,6 +148,8 @@ class Rank:
             self.run()
         for chunk in self.chunks.values():
             tensors.settle(chunk)
+            if self.plan.expert > 1:
+                experts.average(chunk)
         self.optimizer.step()
 
     @contextmanager

@@ -29,7 +29,8 @@ WORDS: dict[str, Words] = {
         "mean error {before} uncalibrated, {after} calibrated; {left_out}", "平均误差：未校准 {before}，校准后 {after}；{left_out}"
     ),
     "calibrate_left_out": Words(
-        "{mean} for jobs that the fit did not see (bias {bias}, worst {worst})", "对未参与拟合的任务为 {mean}（偏差 {bias}，最大 {worst}）"
+        "{mean} for jobs that the fit did not see (bias {bias}, worst {worst})",
+        "对未参与拟合的任务为 {mean}（偏差 {bias}，最大 {worst}）",
     ),
     "calibrate_one_job": Words("one job, so none to test it on", "只有一种任务，无法留出检验"),
     "calibrate_band": Words(
@@ -37,7 +38,9 @@ WORDS: dict[str, Words] = {
         "预计同类训练十有九次的实际用时为校准后预测的 {low:.2f}–{high:.2f} 倍",
     ),
     "calibrate_prior": Words("drawn towards 1 by a prior: {prior}", "先验将倍数拉向 1：{prior}"),
-    "calibrate_written": Words("written to {file}: bursar time … --calibration {file}", "已写入 {file}：bursar time … --calibration {file}"),
+    "calibrate_written": Words(
+        "written to {file}: bursar time … --calibration {file}", "已写入 {file}：bursar time … --calibration {file}"
+    ),
     "microbench_title": Words("{name}, measured {date} with {software}", "{name}，{date} 测于 {software}"),
     "microbench_what": Words("measured", "测量项"),
     "microbench_value": Words("value", "数值"),

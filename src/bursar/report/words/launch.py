@@ -8,14 +8,18 @@ from bursar.report.words.words import Words
 
 WORDS: Mapping[str, Words] = {
     "launch_written": Words("{out}: written for {framework}", "{out}：已写成 {framework} 的启动文件"),
-    "launch_not_said": Words("the file does not say, and your script must: {fields}", "以下各项文件不能表达，须由你的脚本给出：{fields}"),
+    "launch_not_said": Words(
+        "the file does not say, and your script must: {fields}", "以下各项文件不能表达，须由你的脚本给出：{fields}"
+    ),
     "launch_title": Words("{framework}: {model}, {params} parameters", "{framework}：{model}，{params} 参数"),
     "launch_job": Words(
-        "{devices} devices, {batch} sequences of {seq} tokens per step: {plan}", "{devices} 张设备，每步 {batch} 条序列、每条 {seq} 个词元：{plan}"
+        "{devices} devices, {batch} sequences of {seq} tokens per step: {plan}",
+        "{devices} 张设备，每步 {batch} 条序列、每条 {seq} 个词元：{plan}",
     ),
     "launch_peak": Words("peak {peak}", "峰值 {peak}"),
     "launch_time": Words(
-        "step {step} ({low} to {high}), MFU {mfu}, {tokens} tokens/s", "每步 {step}（{low} 至 {high}），MFU {mfu}，每秒 {tokens} 个词元"
+        "step {step} ({low} to {high}), MFU {mfu}, {tokens} tokens/s",
+        "每步 {step}（{low} 至 {high}），MFU {mfu}，每秒 {tokens} 个词元",
     ),
     "launch_clean": Words("nothing wrong, nothing wasteful found", "未发现错误，也未发现浪费"),
     "launch_not_read": Words("not read: {keys}", "未读取：{keys}"),
@@ -23,29 +27,33 @@ WORDS: Mapping[str, Words] = {
     "launch_kind_wasteful": Words("wasteful:", "浪费："),
     "launch_kind_note": Words("note:", "注意："),
     "launch_rule": Words("{problem}; valid: {valid} ({option})", "{problem}；可取：{valid}（{option}）"),
-    "launch_too_large": Words("it does not fit: {peak_bytes} of {capacity_bytes}", "放不下：需 {peak_bytes}，设备有 {capacity_bytes}"),
+    "launch_too_large": Words(
+        "it does not fit: {peak_bytes} of {capacity_bytes}", "放不下：需 {peak_bytes}，设备有 {capacity_bytes}"
+    ),
     "launch_to_fit": Words("with {knob} it fits: peak {peak_bytes}", "改为 {knob} 即可放下：峰值 {peak_bytes}"),
     "launch_no_sp": Words(
-        "tensor parallelism without sequence parallelism; with it: {saves_bytes} and {saves_s} of a step saved",
-        "有张量并行而无序列并行；启用后每步可省 {saves_bytes} 显存、{saves_s}",
+        "tensor parallelism without sequence parallelism; with it: peak {peak_bytes}, step {new_step_s}",
+        "有张量并行而无序列并行；启用后峰值为 {peak_bytes}，每步 {new_step_s}",
     ),
     "launch_no_zero": Words(
-        "every data-parallel rank holds all optimizer states; ZeRO 1 saves {saves_bytes} and {saves_s} of a step",
-        "每个数据并行进程都持有全部优化器状态；ZeRO 1 可省 {saves_bytes} 显存、每步 {saves_s}",
+        "every data-parallel rank holds all optimizer states; with ZeRO 1: peak {peak_bytes}, step {new_step_s}",
+        "每个数据并行进程都持有全部优化器状态；用 ZeRO 1 时峰值为 {peak_bytes}，每步 {new_step_s}",
     ),
     "launch_no_overlap": Words(
-        "gradients are reduced after the backward pass, not beside it; overlap saves {saves_s} of a step",
-        "梯度在反向传播之后才规约，没有与之重叠；重叠后每步可省 {saves_s}",
+        "gradients are reduced after the backward pass, not beside it; with overlap: step {new_step_s}",
+        "梯度在反向传播之后才规约，没有与之重叠；重叠后每步 {new_step_s}",
     ),
     "launch_recompute": Words(
-        "recomputation is not needed: recompute {to} fits with a peak of {peak_bytes} and saves {saves_s} of a step",
-        "不需要这样的重计算：重计算 {to} 时峰值为 {peak_bytes}，放得下，每步可省 {saves_s}",
+        "recomputation is not needed: recompute {to} fits, peak {peak_bytes}, step {new_step_s}",
+        "不需要这样的重计算：改为 {to} 也放得下，峰值为 {peak_bytes}，每步 {new_step_s}",
     ),
     "launch_bubble": Words(
         "the pipeline idles for {share} of a step: {micro_batches} micro-batches on {stages} stages",
         "流水线有 {share} 的时间空闲：{stages} 级上只有 {micro_batches} 个微批量",
     ),
-    "launch_padding": Words("the vocabulary is padded by {rows} rows to {vocab}, which is counted", "词表补齐 {rows} 行至 {vocab}，已计入"),
+    "launch_padding": Words(
+        "the vocabulary is padded by {rows} rows to {vocab}, which is counted", "词表补齐 {rows} 行至 {vocab}，已计入"
+    ),
     "launch_vocab": Words(
         "a vocabulary of {vocab} on {tp} tensor-parallel ranks fills no whole tiles of {tile}; {valid} would",
         "词表 {vocab} 分到 {tp} 个张量并行进程，不是 {tile} 的整数倍；补齐到 {valid} 即可",

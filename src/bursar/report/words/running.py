@@ -11,7 +11,7 @@ WORDS: Mapping[str, Words] = {
         "Goodput {share}: {expected} failures, one in {mtbf}; a checkpoint of {size} in {write}, after every {interval} of work; "
         "{restart} to restart. {checkpoints} goes to checkpoints, {failures} to failures: {days:,.1f} days{cost} from start to "
         "end.",
-        "有效训练时间 {share}：预计故障 {expected} 次，平均每 {mtbf} 一次；检查点 {size}，写入需 {write}，每训练 {interval} "
+        "有效训练时间占 {share}：预计故障 {expected} 次，平均每 {mtbf} 一次；检查点 {size}，写入需 {write}，每训练 {interval} "
         "写一次；重启需 {restart}。检查点占 {checkpoints}，故障占 {failures}：自始至终共 {days:,.1f} 天{cost}。",
     ),
     "goodput_cost": Words(", {usd}", "，{usd}"),
@@ -33,7 +33,7 @@ WORDS: Mapping[str, Words] = {
     "cluster_size": Words("devices", "设备数"),
     "cluster_pod": Words(
         "{name}: pods of {pod:,.0f} devices, {over:g} times oversubscribed beyond",
-        "{name}：每个 pod {pod:,.0f} 台设备，pod 之间超订 {over:g} 倍",
+        "{name}：每个 pod {pod:,.0f} 台设备，pod 之间的网络收敛比为 {over:g}:1",
     ),
     "roofline_layer": Words(
         "{model}, layer ({kind}), forward pass on {device}", "{model}，一层（{kind}），在 {device} 上的前向传播"
