@@ -1,5 +1,5 @@
-"""A calibration finds the multipliers that runs were made with, a prior draws few runs towards one, every log is read as its tool wrote
-it, and what does not fit is refused by name.
+"""A calibration finds the multipliers that runs were made with, a prior draws few runs towards one, every log is read as its tool
+wrote it, and what does not fit is refused by name.
 
 Log lines are recorded from public issues and pages, cited beside each; their loss columns are as printed there.
 """
@@ -65,7 +65,7 @@ TRAINER = """
 {'train_runtime': 225.8005, 'train_samples_per_second': 3.543, 'train_steps_per_second': 0.886, 'train_loss': 1.211241865158081, 'epoch': 0.32}
 100%|██████████████████████████████████████████████████████████████████████████████████████████████████| 200/200 [03:45<00:00,  1.13s/it]
 TrainOutput(global_step=200, training_loss=1.211241865158081, metrics={'train_runtime': 225.8005, 'train_steps_per_second': 0.886})
-"""
+"""  # noqa: E501
 METER = "\n".join([json.dumps({"step": step, "seconds_per_step": 0.5, "mfu": 0.4}) for step in range(1, 7)])
 RECORDED = {
     "megatron": (MEGATRON, [Point(43, 5.4449, 128), Point(44, 5.5338, 128), Point(45, 5.7186, 128)]),
@@ -305,7 +305,7 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         file.applied(bursar.device("a100"), str(calibration(tmp_path)))
     with pytest.raises(PlanError, match="other achieved rates"):
         file.applied(bursar.device("h100"), str(calibration(tmp_path, **{file.digest(rates("h100-sxm")): "0123456789abcdef"})))
-    with pytest.raises(PlanError, match="has no multipliers.compute"):
+    with pytest.raises(PlanError, match="has no multipliers"):
         file.applied(bursar.device("h100"), str(calibration(tmp_path, **{"compute = 1.25\n": ""})))
     with pytest.raises(FactError, match="unknown key"):
         file.applied(bursar.device("h100"), str(calibration(tmp_path, **{"attention =": "attentoin ="})))

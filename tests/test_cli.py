@@ -15,7 +15,7 @@ import pytest
 
 from bursar import catalog, devices
 from bursar.cli import VERBS, main
-from bursar.cli.table import MEASURED, Verb
+from bursar.cli.verb import MEASURED, Verb
 from bursar.options import OPTIONS
 from bursar.options import TABLES as OPTION_TABLES
 from bursar.report.words import TOPICS, WORDS
@@ -280,7 +280,7 @@ def leaves(verbs: Mapping[str, Verb]) -> Iterator[Verb]:
         yield from leaves(verb.verbs) if verb.verbs else (verb,)
 
 
-NEED_FILES = ("bursar trace", "bursar scaling fit", "bursar check --claims", "bursar init module")
+NEED_FILES = ("bursar trace", "bursar scaling fit", "bursar check --claims", "bursar init module", "bursar calibrate", "bursar profile")
 
 
 @pytest.mark.parametrize("example", sorted({verb.example for verb in leaves(VERBS) if verb.answers != MEASURED}))

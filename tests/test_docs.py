@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bursar.cli import VERBS, main
-from bursar.cli.table import MEASURED
+from bursar.cli.verb import MEASURED
 from bursar.families import names
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,7 @@ import sympy
 from scipy import integrate, stats
 
 from bursar.cli import main
-from bursar.cli.table import INIT
+from bursar.cli.groups.init import INIT
 from bursar.errors import BursarError, PlanError, UnknownNameError
 from bursar.facts import sources
 from bursar.report import init_pictures

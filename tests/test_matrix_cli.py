@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bursar.cli import main
-from bursar.cli.table import MATRIX
+from bursar.cli.groups.matrix import MATRIX
 from bursar.report import matrix_pictures, plot
 from bursar.report.plot import BLUE, RED, Arrow, Bars, Box, Note
 from bursar.theory.operations import OPERATIONS

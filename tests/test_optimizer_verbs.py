@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from bursar.cli import main
-from bursar.cli.table import NUMERICS, OPTIMIZER, SETTINGS, VERBS, Verb
+from bursar.cli.groups.numerics import NUMERICS
+from bursar.cli.groups.optimizers import OPTIMIZER, SETTINGS
+from bursar.cli.table import VERBS
+from bursar.cli.verb import Verb
 from bursar.optimizers import OPTIMIZERS
 from bursar.report.plot import Arrow, Box, Dots, Line
 from bursar.report.sparks import spark

@@ -1,5 +1,5 @@
-"""Proves that recorded measurements are whole, and that every exact quantity of them is predicted again, offline; that a record which
-was measured otherwise fails the check.
+"""Proves that recorded measurements are whole, and that every exact quantity of them is predicted again, offline; that a record
+which was measured otherwise fails the check.
 """
 
 from __future__ import annotations

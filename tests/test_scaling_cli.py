@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import bursar
 from bursar import scaling
 from bursar.cli import main
-from bursar.cli.table import SCALING
+from bursar.cli.groups.scaling import SCALING
 from bursar.report import isoflops
 from bursar.report.plot import Dots, Line, Panel, Rule
 from bursar.report.words import WORDS

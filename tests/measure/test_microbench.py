@@ -1,5 +1,5 @@
-"""The micro-benchmark measures this machine's CPU in seconds, its fits find constants that seconds were made with, and its file is a
-device that a time can be predicted on.
+"""The micro-benchmark measures this machine's CPU in seconds, its fits find constants that seconds were made with, and its file is
+a device that a time can be predicted on.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_collectives_are_what_they_were_made_of() -> None:
 def test_work_is_timed_as_often_as_it_takes() -> None:
     calls = []
     taken = microbench.seconds(lambda: calls.append(1), torch.device("cpu"), 0.005)
-    assert 0.005 <= taken * len(calls) and taken < 0.005
+    assert taken * len(calls) >= 0.005 > taken
 
 
 @pytest.mark.parametrize("on", ["meta", "tpu", *([] if torch.cuda.is_available() else ["cuda"])])

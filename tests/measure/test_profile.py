@@ -5,6 +5,7 @@ prediction to the byte, what the profiler's allocator sees is the same, and the 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -44,8 +45,8 @@ def test_the_allocator_sees_what_comes_and_goes() -> None:
 
 
 def test_a_step_of_two_layers_category_by_category() -> None:
-    """x (5, 7) → 11 → ReLU → 3 with plain SGD: between the passes autograd keeps x and the ReLU's result; all gradients are there when
-    the optimizer works; nothing is left."""
+    """x (5, 7) → 11 → ReLU → 3 with plain SGD: between the passes autograd keeps x and the ReLU's result; all gradients are there
+    when the optimizer works; nothing is left."""
     net = nn.Sequential(nn.Linear(7, 11), nn.ReLU(), nn.Linear(11, 3))
     found = profile(net, (torch.randn(5, 7),), optimizer="sgd")
     weights = FP32 * (7 * 11 + 11 + 11 * 3 + 3)
@@ -94,7 +95,7 @@ def test_a_chrome_trace_has_every_operator_and_the_memory_after_it() -> None:
     spans, memory = ([event for event in events if event["ph"] == kind] for kind in "XC")
     assert [span["name"] for span in spans] == [row.operator for row in found.rows]
     assert [tuple(event["args"].values()) for event in memory] == [row.bytes for row in found.rows]
-    assert all(a["ts"] <= b["ts"] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a["ts"] <= b["ts"] for a, b in pairwise(spans))
     assert sum(span["args"]["flops"] for span in spans) == 2 * 2 * 4 * 8 * 2  # forward, and the weight's gradient
 
 

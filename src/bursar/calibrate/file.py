@@ -1,7 +1,7 @@
 """A calibration as a TOML file, and a device at its rates.
 
-The multipliers are over the achieved rates that they were fitted beside; where those are others today, the file is refused, since it
-would count what was learned twice.
+The multipliers are over the achieved rates that they were fitted beside; beside others the file is refused, since what was learned
+would count twice.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ def text(found: Calibration, date: str) -> str:
     return (
         f"# seconds over those at the achieved rates of {found.device}; bursar time --calibration FILE\n"
         f"source = {_quoted(f'{found.runs} runs: {found.scope}')}\nas_of = {_quoted(date)}\n"
-        f"device = {_quoted(found.device)}\nbeside = {_quoted(found.beside)}\nruns = {found.runs}\nscope = {_quoted(found.scope)}\n\n"
+        f"device = {_quoted(found.device)}\nbeside = {_quoted(found.beside)}\n"
+        f"runs = {found.runs}\nscope = {_quoted(found.scope)}\n\n"
         f"[multipliers]\n{numbers}\n\n"
-        f"[band]\n# measured over predicted step time, nine of ten between\nfastest = {found.fastest:.4f}\nslowest = {found.slowest:.4f}\n"
+        f"[band]\n# measured over predicted step time, nine of ten between\n"
+        f"fastest = {found.fastest:.4f}\nslowest = {found.slowest:.4f}\n"
     )
 
 

@@ -1,6 +1,6 @@
 """Runs that were measured: a job by the options of the command line, and the time of its step in one of the field's measures.
 
-A table is a CSV or a JSON list of objects: `model`, options by their names (`tp`, `micro_batch`, `global_batch`, `device`, …) and one
+A table is a CSV or a JSON list of objects: `model`, options by their names (`tp`, `micro_batch`, `global_batch`, `device`, …), one
 measure of `MEASURES`. What a row leaves out is the option's default, but for the length, the batch and the devices, which every row
 says. Models and devices of a row are those of the catalogs: a table opens no file.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,12 @@ MEASURES: Mapping[str, Callable[[float, Training, Model, str | None], float]] = 
     "tokens_per_s": lambda value, job, model, name: _tokens(job) / value,
     "tokens_per_s_per_device": lambda value, job, model, name: _tokens(job) / value / job.plan.devices,
     "tflops_per_device": lambda value, job, model, name: _flops(job, model, name) / (value * 1e12 * job.plan.devices),
+}
+DIFFER: Mapping[str, Callable[[Training], Any]] = {
+    "seq": lambda job: job.length,
+    "devices": lambda job: job.plan.devices,
+    "tp": lambda job: job.plan.tensor,
+    "pp": lambda job: job.plan.pipeline,
 }
 
 
@@ -223,12 +229,8 @@ def _positive(given: Any, name: str) -> float:
     return value
 
 
-def ranges(found: Iterable[Run]) -> Iterator[tuple[str, int, int]]:
+def ranges(found: Sequence[Run]) -> Iterator[tuple[str, int, int]]:
     """The least and the most of what runs differ in."""
-    rows = list(found)
-    for name, of in (
-        ("seq", lambda job: job.length), ("devices", lambda job: job.plan.devices), ("tp", lambda job: job.plan.tensor),
-        ("pp", lambda job: job.plan.pipeline),
-    ):  # fmt: skip
-        values = [int(of(one.job)) for one in rows]
+    for name, of in DIFFER.items():
+        values = [int(of(one.job)) for one in found]
         yield name, min(values), max(values)

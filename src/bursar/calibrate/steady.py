@@ -18,8 +18,8 @@ LEAST = 3  # points after it
 
 
 class Steady(NamedTuple):
-    """The value of a warm run, the points that it is from and those left out, the median distance of points from it over it, and the
-    sequences of a step where the log says so. `mean` is one of a whole run."""
+    """The value of a warm run, the points that it is from and those left out, their median distance from it over it, the sequences
+    of a step where the log says so. `mean`: of a whole run."""
 
     value: float
     points: int

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from bursar.cli.table import VERBS, Verb
+from bursar.cli.table import VERBS
+from bursar.cli.verb import Verb
 from bursar.errors import BursarError, UnknownNameError
 from bursar.options import OPTIONS, switch, values
 from bursar.options.option import Option

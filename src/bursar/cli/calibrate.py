@@ -19,7 +19,7 @@ ENDING = ".toml"
 
 
 def calibrate(options: Options) -> Payload:
-    """Multipliers of a device's rates from your runs: a table of them (.csv, .json), or a training log with its MODEL and options."""
+    """Multipliers of a device's rates from runs: a table of them (.csv, .json), or a training log with its MODEL and options."""
     if options["measure"]:
         return _measured(options)
     if not options["file"]:
@@ -87,7 +87,8 @@ def _batched(options: Options, batch: int | None, name: str) -> Options:
 def _row(run: Run, before: float, after: float, left_out: float | None) -> Payload:
     job = run.job
     return {
-        "name": run.name, "seq": job.length, "global_batch": job.global_batch, "devices": job.plan.devices, "plan": job.plan.options(),
+        "name": run.name, "seq": job.length, "global_batch": job.global_batch, "devices": job.plan.devices,
+        "plan": job.plan.options(),
         "measured_s": run.step_s, "predicted_s": run.step_s / before, "calibrated_s": run.step_s / after,
         "before": before, "after": after, "left_out": left_out,
     }  # fmt: skip

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.table import SETTINGS
+from bursar.cli.groups.optimizers import SETTINGS
 from bursar.errors import BursarError, PlanError
 from bursar.facts import sources
 from bursar.optimizers import optimizer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Options = dict[str, Any]
 Payload = dict[str, Any]
 LAYERS, LENGTH = 2, 128  # of a model of the catalog, where nothing else is asked for
-PRECISIONS = {"fp32": "float32", "bf16-pure": "bfloat16"}
+PRECISIONS = ("fp32", "bf16-pure")
 
 
 class Made(NamedTuple):
@@ -29,7 +29,7 @@ class Made(NamedTuple):
 
 
 def profile(options: Options) -> Payload:
-    """A training step of a MODEL or a TARGET on the CPU: memory by category from operator to operator, and the time of operators."""
+    """A training step of a MODEL or a TARGET on the CPU: memory by category, its peak, and the time of operators."""
     try:
         from bursar.measure.profile import profile as run
         from bursar.measure.rates import achieved
@@ -77,19 +77,13 @@ def _made(options: Options) -> Made:
 
         made = target.make(options["what"], "cpu")
         return Made(made.module.train(), made.args, made.kwargs, None)
-    import torch
-
     try:
-        from bursar.measure import models
+        from bursar.measure.records import Job
+        from bursar.measure.steps import step_of
     except ImportError:
         raise BursarError("profiling a model needs transformers", field="what", valid="pip install transformers") from None
     model = _few_layers(options)
-    dtype = getattr(torch, PRECISIONS[_precision(options)])
-    values = model.published.values
-    module = models.build(values, attention=_kernels(options), dtype=dtype).train()
-    given = models.training_inputs(values, options["seq"] or LENGTH, options["micro_batch"], dtype)
-    if "input_ids" in given and "labels" in given:
-        given["labels"] = given["input_ids"]  # one tensor, as a training loop has it
+    module, given = step_of(model, Job(**_job(options)))
     return Made(module, (), given, model)
 
 
@@ -111,7 +105,7 @@ def _precision(options: Options) -> str:
     """The dtype of everything."""
     given: str = "fp32" if options["precision"] == "bf16" else options["precision"]
     if given not in PRECISIONS:
-        raise BursarError(f"precision={given} of a profile", field="precision", value=given, valid=tuple(PRECISIONS))
+        raise BursarError(f"precision={given} of a profile", field="precision", value=given, valid=PRECISIONS)
     return given
 
 

@@ -1,4 +1,4 @@
-"""A profile as a Chrome trace (chrome://tracing, ui.perfetto.dev): operators as spans of their pass, memory by category as a counter."""
+"""A profile as a Chrome trace (chrome://tracing, ui.perfetto.dev): operators as spans of their pass, memory as a counter."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Gap(NamedTuple):
 
 
 class Standing:
-    """What stands between steps, looked at once: the tensors of a module, and the states of its optimizer as soon as all are there."""
+    """What stands between steps, looked at once: the tensors of a module, and the states of its optimizer once they are there."""
 
     def __init__(self, module: torch.nn.Module | None) -> None:
         self.own = () if module is None else tuple(module.parameters())

@@ -1,7 +1,7 @@
 """What a device achieves, operator by operator: a device file of the machine at hand, in two minutes on a GPU.
 
 matmul              products of a Llama layer, forward and both gradients, all their FLOPs over all their seconds
-attention           causal torch SDPA at several lengths: R·s / (s + s₀) by least squares in 1/s; smaller heads; backward over forward
+attention           causal torch SDPA at several lengths: R·s / (s + s₀) by least squares in 1/s; small heads; backward pass
 memory              copy, sum and SiLU of tensors larger than the caches, bytes over seconds
 loss, permute       cross-entropy of logits, rows gathered by an index
 overhead            a chain of kernels with nothing to do, as a CUDA graph where there is one
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from bursar.ops.linear import Loss
 from bursar.roofline import HEAD
 from bursar.step import Step
 
+COLD, TIMES = 5, 41  # of a collective
 BACKWARD = 2.5  # FLOPs of the backward pass of an attention core, which computes its scores again, over the forward pass
 WIDE = torch.bfloat16  # what rates of products and of traffic are measured in
 SMALLER = HEAD // 2
@@ -57,7 +59,7 @@ class Sizes(NamedTuple):
 FULL = Sizes(
     8192, 4096, 14336, 32, (1024, 2048, 4096, 8192), 2**27, 128256, 512, 1.0, tuple(2**power for power in (20, 22, 24, 26, 28))
 )
-QUICK = Sizes(128, 256, 512, 2, (64, 128, 256), 2**20, 512, 64, 0.01, tuple(2**power for power in (12, 14, 16, 18, 20)))
+QUICK = Sizes(128, 256, 512, 2, (64, 128, 256), 2**20, 512, 64, 0.01, tuple(2**power for power in (14, 16, 18, 20, 22)))
 
 
 def measured(on: str, *, quick: bool = False) -> Measured | None:
@@ -276,27 +278,29 @@ def _collectives(device: torch.device, sizes: Sizes) -> dict[str, list[tuple[int
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # the later name of what the earlier ones still have
+    gather = getattr(distributed, "all_gather_single", None) or distributed.all_gather_into_tensor
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     found: dict[str, list[tuple[int, float]]] = {"link": [], "all_reduce": []}
     for size in sizes.messages:
         whole = torch.zeros(size // WIDE.itemsize // ranks * ranks, device=device, dtype=WIDE)
         own = torch.zeros(whole.numel() // ranks, device=device, dtype=WIDE)
-        found["link"].append((size, _together(partial(distributed.all_gather_into_tensor, whole, own), device)))
+        found["link"].append((size, _together(partial(gather, whole, own), device)))
         found["all_reduce"].append((size, _together(partial(distributed.all_reduce, whole), device)))
     distributed.destroy_process_group()
     return found
 
 
-def _together(work: Callable[[], Any], device: torch.device, times: int = 20) -> float:
-    """Seconds of a collective, which all ranks run as often."""
-    for _ in range(3):
+def _together(work: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of a collective, which all ranks run as often: the median, as one rank that is late keeps all waiting."""
+    taken = []
+    for _ in range(COLD + TIMES):
+        _wait(device)
+        start = time.perf_counter()
         work()
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(times):
-        work()
-    _wait(device)
-    return (time.perf_counter() - start) / times
+        _wait(device)
+        taken.append(time.perf_counter() - start)
+    return median(taken[COLD:])
 
 
 def _linked(talk: dict[str, list[tuple[int, float]]], link: float) -> dict[str, Number]:
@@ -322,10 +326,12 @@ def collective(sizes: Sequence[float], taken: Sequence[float]) -> tuple[float, f
     while True:
         matrix = np.stack([column / t for column in columns.values()], axis=1)
         values = dict(zip(columns, np.linalg.lstsq(matrix, np.ones_like(t), rcond=None)[0], strict=True))
-        worst = min((name for name in values if name != "each"), key=lambda name: values[name], default=None)
-        if worst is None or values[worst] >= 0:
+        drop = [name for name in ("latency", "root") if values.get(name, 0) < 0]
+        if not drop and values["each"] <= 0:
+            drop = [name for name in ("root",) if name in columns]
+        if not drop:
             break
-        del columns[worst]
+        del columns[min(drop, key=lambda name: values[name])]
     if values["each"] <= 0:
         raise BursarError(
             "collectives that take no longer for more bytes say no bandwidth", field="measure", valid="a quieter machine"

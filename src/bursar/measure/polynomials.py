@@ -35,10 +35,10 @@ class Polynomial:
         return Polynomial(found)
 
     def __sub__(self, other: Any) -> Polynomial:
-        return self + -polynomial(other)
+        return self + polynomial(other) * -1
 
     def __rsub__(self, other: Any) -> Polynomial:
-        return -self + other
+        return polynomial(other) + self * -1
 
     def __neg__(self) -> Polynomial:
         return self * -1

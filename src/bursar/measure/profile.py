@@ -1,8 +1,8 @@
-"""`profile`: one training step of a module as it runs: memory by category from operator to operator, its peak as the allocator sees it,
-and the time of every operator.
+"""`profile`: one training step of a module as it runs: memory by category from operator to operator, its peak as the allocator
+sees it, and the time of every operator.
 
-The first step makes the optimizer's states, the second is timed and its allocations summed, the third is tracked storage by storage,
-which slows it; its times are for the order of things.
+The first step makes the optimizer's states, the second is timed and its allocations summed, the third is tracked storage by
+storage, which slows it; its times are for the order of things.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def profile(
     optimizer: str = "adamw",
     says: Callable[[str], None] = lambda words: None,
 ) -> Profile:
-    """Three training steps on the CPU, at a learning rate of zero; gradients are let go of at the end of each, and the inputs are made
-    at its beginning. `says` is told what is being done.
+    """Three training steps on the CPU, at a learning rate of zero; gradients are let go of at the end of each, and the inputs are
+    made at its beginning. `says` is told what is being done.
 
     Raises BursarError for a module on another device, without anything to train, or with an optimizer that is not in
     `states.OPTIMIZERS`."""

@@ -1,4 +1,4 @@
-"""Records of measured steps: the machine, the date, the config, the job and the numbers as JSON, and what is predicted of the same job.
+"""Records of measured steps: machine, date, config, job and numbers as JSON, and what is predicted of the same job.
 
 The package has some (`data/measured/`), which `bursar check --measured` replays without PyTorch.
 """
@@ -33,8 +33,8 @@ class Job(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """Parameters, model FLOPs of the step, bytes above weights and states at the highest moment, that moment by name and by part, and
-    the bytes of Python's numbers that the allocator sees kept beside them."""
+    """Parameters, model FLOPs of the step, bytes above weights and states at the highest moment, that moment by name and by part,
+    and the bytes of Python's numbers that the allocator sees kept beside them."""
 
     params: int
     train_flops: int

@@ -1,7 +1,7 @@
 """DeepSpeed: `epoch=E/micro_step=M/global_step=N, RunningAvgSamplesPerSec=A, CurrSamplesPerSec=C, …`, earlier `E/N, …`.
 
-deepspeed/utils/timer.py, `ThroughputTimer`. C is the sequences of the last step, of all ranks, over the time that its passes and its
-update took: what a loop does between them, such as loading data, is not in it. A is a mean since the start and is not read.
+deepspeed/utils/timer.py, `ThroughputTimer`. C is the sequences of the last step, of all ranks, over the time of its passes and its
+update: what a loop does between them, such as loading data, is not in it. A is a mean since the start and is not read.
 """
 
 from __future__ import annotations

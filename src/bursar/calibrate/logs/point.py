@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """A step, what was measured of it, and its sequences where the line says so. `mean` stands for a whole run, its start included."""
+    """A step, what was measured of it, and its sequences where the line says so. `mean`: of a whole run, its start included."""
 
     step: int
     value: float

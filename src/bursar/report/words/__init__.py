@@ -24,6 +24,7 @@ from bursar.report.words import (
     profile,
     running,
     scaling,
+    sweep,
     search,
     verify,
 )
@@ -34,6 +35,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     running.WORDS,
     inverse.WORDS,
     launch.WORDS,
+    sweep.WORDS,
     search.WORDS,
     scaling.WORDS,
     budget.WORDS,

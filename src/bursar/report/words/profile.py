@@ -29,7 +29,8 @@ WORDS: Mapping[str, Words] = {
     "profile_predicted": Words(
         "predicted: {bytes} bytes, {moment}; measured less predicted: {difference} at the allocator, {between_operators} between "
         "operators, of which {scalars} are numbers of Python that are kept as tensors",
-        "预测：{bytes} 字节，{moment}；实测减预测：分配器处 {difference}，算子之间 {between_operators}，其中 {scalars} 为保存成张量的 Python 数值",
+        "预测：{bytes} 字节，{moment}；实测减预测：分配器处 {difference}，算子之间 {between_operators}，"
+        "其中 {scalars} 为保存成张量的 Python 数值",
     ),
     "profile_sdpa": Words(
         "the prediction is for CUDA's attention kernel, whose backward pass sums the gradient of Q in FP32; the CPU's does not",

@@ -1,0 +1,1 @@
+"""Verbs that come in groups, a table for each."""

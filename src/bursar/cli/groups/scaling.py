@@ -1,0 +1,32 @@
+"""Verbs of scaling laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bursar.cli.verb import BATCH, CLUSTER, READ, Verb
+
+
+def _scaling(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.scaling") -> Verb:
+    return Verb(False, options, f"bursar scaling {example}", argument, answers, "bursar.report.scaling")
+
+
+LAW = ("law", "unique_tokens", "experts", "granularity", "bits")
+SCALING: Mapping[str, Verb] = {
+    "laws": _scaling("", ("law",), "laws"),
+    "loss": _scaling("[model]", ("params", "tokens", "flops", *LAW, *READ), "loss --law epoch-huber --params 70B --tokens 1.4T"),
+    "optimal": _scaling("", ("flops", *LAW), "optimal --flops 1e24"),
+    "allocate": _scaling(
+        "[model]", ("flops", "loss", "params", "tokens", "inference_tokens", "unique_tokens", "law", *READ),
+        "allocate --flops 1e24 --inference-tokens 5T --unique-tokens 500B",
+    ),
+    "hyper": _scaling("[model]", ("params", "tokens", "flops", "width_ratio", "seq", *READ), "hyper llama-3-8b --tokens 15T"),
+    "derive": _scaling("", ("derivation",), "derive --derivation frontier"),
+    "fit": _scaling("file", ("form", "resamples", "delta", "chart"), "fit runs.csv --form additive", "bursar.cli.scaling_runs"),
+    "power": _scaling("points...", (), "power 1e6:4.0116 1e9:2.3756", "bursar.cli.scaling_runs"),
+    "design": _scaling(
+        "", ("budget", "usd", "days", "law", "family", "experts", "granularity", "vocab", "seq", *BATCH, "precision", "grad_dtype",
+             "optimizer", "state_dtype", "optimizer_step", "kernels", "mask", *CLUSTER, "price"),
+        "design --budget 1e24 --device h100-sxm --devices 1024", "bursar.cli.scaling_runs",
+    ),
+}  # fmt: skip
