@@ -44,13 +44,26 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "time": (
         ["llama-3-70b", *CLUSTER, "--global-batch", "512", "--tokens", "15T", "--price", "2"],
         {
-            "step_s", "tokens_per_s", "tokens_per_s_per_device", "model_flops_per_step", "executed_flops_per_step",
-            "model_tflops_per_device", "mfu", "hfu", "bubble_fraction", "breakdown_s", "steps", "days", "device_hours", "cost_usd",
+            "step_s",
+            "tokens_per_s",
+            "tokens_per_s_per_device",
+            "model_flops_per_step",
+            "executed_flops_per_step",
+            "model_tflops_per_device",
+            "mfu",
+            "hfu",
+            "bubble_fraction",
+            "breakdown_s",
+            "steps",
+            "days",
+            "device_hours",
+            "cost_usd",
         },
     ),
     "plan": (["llama-3-70b", *SEARCH], {"best", "pareto", "searched", "feasible", "seconds"}),
     "find": (
-        ["batch", "llama-3-8b", "--device", "h100", "--devices", "8", "--zero", "3", "--seq", "4k"], {"micro_batch", "tokens", "tried"}
+        ["batch", "llama-3-8b", "--device", "h100", "--devices", "8", "--zero", "3", "--seq", "4k"],
+        {"micro_batch", "tokens", "tried"},
     ),
     "advise": (["llama-3-8b", "--device", "h100", "--devices", "8"], {"limits", "remedies", "too_large", "to_fit", "fits"}),
     "run": (["--params", "70B", "--tokens", "15T"], {"params", "tokens", "flops", "solved", "source"}),
@@ -58,9 +71,7 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "states": (["--params", "7B"], {"weights", "gradients", "master_weights", "optimizer_state", "total"}),
     "audit": (["--params", "70B", "--bytes", "1.1e12"], {"per_param", "explained_by", "readings"}),
     "check": (["--only", "N4"], {"check"}),
-    "explain": (
-        ["flops", "llama-3-8b", "--seq", "8k"], {"formula", "latex", "substitution", "value", "unit", "source", "steps"}
-    ),
+    "explain": (["flops", "llama-3-8b", "--seq", "8k"], {"formula", "latex", "substitution", "value", "unit", "source", "steps"}),
     "glossary": ([], {"symbols"}),
     "diff": (["llama-2-7b", "llama-3-8b"], {"a", "b", "quantities"}),
     "models": ([], {"models"}),
@@ -77,7 +88,7 @@ KEYS: dict[str, tuple[list[str], set[str]]] = {
     "init": (["xavier", "--fan-in", "4096", "--fan-out", "1024"], {"variance", "std", "limit"}),
     "optimizer": (["step", "adam", "--gradient", "0.5:-0.5"], {"theta", "steps", "settings", "update", "source"}),
     "scaling": (["optimal", "--flops", "1e24"], {"params", "tokens", "loss", "band"}),
-}  # fmt: skip
+}
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -280,7 +291,14 @@ def leaves(verbs: Mapping[str, Verb]) -> Iterator[Verb]:
         yield from leaves(verb.verbs) if verb.verbs else (verb,)
 
 
-NEED_FILES = ("bursar trace", "bursar scaling fit", "bursar check --claims", "bursar init module", "bursar calibrate", "bursar profile")
+NEED_FILES = (
+    "bursar trace",
+    "bursar scaling fit",
+    "bursar check --claims",
+    "bursar init module",
+    "bursar calibrate",
+    "bursar profile",
+)
 
 
 @pytest.mark.parametrize("example", sorted({verb.example for verb in leaves(VERBS) if verb.answers != MEASURED}))

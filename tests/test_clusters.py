@@ -237,3 +237,12 @@ def test_a_claim_names_no_file_of_a_device() -> None:
     for words in ("--device mine.toml", "--device=mine.TOML", "--cluster dgx-h100"):
         with pytest.raises(PlanError):
             asking.line(f"time llama-3-8b {words}", "here")
+
+
+def test_no_more_devices_are_proposed_than_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where 8B does not fit 4 chips of 16 GiB, more of them are proposed, but none beyond a cluster of 8."""
+    line = "plan llama-3-8b --devices 4 --seq 2k --global-batch 64"
+    more = answer(capsys, f"{line} --device tpu-v5e")["would_fit"]
+    assert more is not None and more["devices"] > 8
+    few = written(tmp_path, 'device = "tpu-v5e"\n[size]\ndevices = 8\n')
+    assert answer(capsys, f"{line} --cluster {few}")["would_fit"] is None

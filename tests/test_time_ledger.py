@@ -25,7 +25,11 @@ JOBS = {
         "gb200",
     ),
     "zero bubble": ("llama-3-8b", Plan(pipeline=4, data=2, zero=1, schedule="zb-h1"), "h100"),
-    "gradients added up": ("llama-3-8b", Plan(tensor=2, sequence=True, data=4, grad_dtype="fp32", grad_buffer="accumulated"), "h100"),
+    "gradients added up": (
+        "llama-3-8b",
+        Plan(tensor=2, sequence=True, data=4, grad_dtype="fp32", grad_buffer="accumulated"),
+        "h100",
+    ),
     "ring": ("llama-3-8b", Plan(context=4, data=2, zero=3), "h100"),
     "gathered keys": ("llama-3-8b", Plan(context=4, data=2, zero=3, context_comm="all-gather", recompute="full"), "h100"),
     "bound by launches": ("gpt2", Plan(data=2, recompute="selective"), "a100-80-sxm"),

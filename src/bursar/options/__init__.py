@@ -8,10 +8,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bursar.options import budget, calibrate, explain, init, jobs, launch, matrix, measure, running, scaling, theory_formats, theory_optimizers
+from bursar.options import (
+    budget,
+    calibrate,
+    explain,
+    init,
+    jobs,
+    launch,
+    matrix,
+    measure,
+    running,
+    scaling,
+    theory_formats,
+    theory_optimizers,
+)
 from bursar.options.option import Option
 
-TABLES: tuple[tuple[Option, ...], ...] = (jobs.ROWS, scaling.ROWS, budget.ROWS, explain.ROWS, matrix.ROWS, measure.ROWS, theory_formats.ROWS, theory_optimizers.ROWS, init.ROWS, running.ROWS, calibrate.ROWS, launch.ROWS)
+TABLES: tuple[tuple[Option, ...], ...] = (
+    jobs.ROWS,
+    scaling.ROWS,
+    budget.ROWS,
+    explain.ROWS,
+    matrix.ROWS,
+    measure.ROWS,
+    theory_formats.ROWS,
+    theory_optimizers.ROWS,
+    init.ROWS,
+    running.ROWS,
+    calibrate.ROWS,
+    launch.ROWS,
+)
 OPTIONS: Mapping[str, Option] = {option.name: option for table in TABLES for option in table}
 
 

@@ -114,6 +114,8 @@ def smallest_cluster(space: Space, doublings: int = 8) -> tuple[int, Candidate] 
     """The first doubling of the devices on which a plan fits (the batch grows where it must be split further)."""
     for power in range(1, doublings + 1):
         devices = space.devices * 2**power
+        if space.device.size is not None and devices > space.device.size.si:
+            return None
         larger = replace(space, devices=devices, global_batch=max(space.global_batch, devices))
         if (found := best_if_any(larger)) is not None:
             return devices, found

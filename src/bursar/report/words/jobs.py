@@ -127,13 +127,13 @@ WORDS: Mapping[str, Words] = {
         "未校准：已发布的训练实际用时为预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
     ),
     "band_operators": Words(
-        "operators measured on this machine: runs took {low:.2f}–{high:.2f} times such predictions, so expect {low_s} to {high_s} per"
-        " step",
+        "operators measured on this machine: runs took {low:.2f}–{high:.2f} times such predictions, so expect "
+        "{low_s} to {high_s} per step",
         "已在本机测量算子：实际用时为此类预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
     ),
     "band_run": Words(
-        "calibrated by a run of this kind: others took {low:.2f}–{high:.2f} times such predictions, so expect {low_s} to {high_s} per"
-        " step",
+        "calibrated by a run of this kind: others took {low:.2f}–{high:.2f} times such predictions, so expect "
+        "{low_s} to {high_s} per step",
         "已用同类训练校准：其他训练实际用时为此类预测的 {low:.2f}–{high:.2f} 倍，每步预计 {low_s} 至 {high_s}",
     ),
     "mfu_note": Words(
