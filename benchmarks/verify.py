@@ -24,7 +24,8 @@ the backward pass, bytes that are kept for the backward pass (BF16, with the los
 cache with the recurrent state. {batch} sequences of {seq} tokens. `=` says that both are equal to the last digit; a number is
 predicted less measured, and each has its cause below; `-` that one side is missing.
 
-**{models} models: {exact} equal in everything that is compared, {explained} with differences that are all explained, {wrong} with one that is not.**
+**{models} models: {exact} equal in everything that is compared, {explained} with differences that are all explained, {wrong}
+with one that is not.**
 {refused} more have no class in transformers.
 """
 
@@ -51,8 +52,10 @@ def rows(names: Iterable[str]) -> None:
             row: dict[str, Any] = {"name": name, "refused": str(error).splitlines()[0].split(";")[0]}
         else:
             row = {
-                "name": name, "params": found.measured.params, "difference": found.difference, "missing": {quantity: say(key, "en") for quantity, key in found.missing.items()},
-                "unexplained": found.unexplained, "unknown": dict(found.unknown), "causes": [[*cause[:2], say(cause.reason, "en")] for cause in found.causes],
+                "name": name, "params": found.measured.params, "difference": found.difference,
+                "missing": {quantity: say(key, "en") for quantity, key in found.missing.items()},
+                "unexplained": found.unexplained, "unknown": dict(found.unknown),
+                "causes": [[*cause[:2], say(cause.reason, "en")] for cause in found.causes],
             }  # fmt: skip
         print(json.dumps({**row, **versions}), flush=True)
 

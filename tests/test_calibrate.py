@@ -172,6 +172,7 @@ def test_colours_and_ranks_of_a_log() -> None:
         f"[rank{rank}]: \x1b[31mstep: \x1b[0m{step} \x1b[32mtps: 7,00{rank}\x1b[0m" for step in range(1, 9) for rank in range(3)
     ]
     points = list(logs.torchtitan.points(lines))
+    assert points == list(logs.torchtitan.points([line.replace("tps:", "wps:") for line in lines]))
     assert points[0] == Point(1, 7000.0) and len(points) == 24
     assert steady(points, "log") == (7001.0, 7, 1, 0.0, None, False)  # the middle rank of every step but the first
 

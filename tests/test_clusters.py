@@ -162,6 +162,14 @@ def test_a_device_that_is_like_no_other(tmp_path: Path, capsys: pytest.CaptureFi
         assert key in str(_failure(written(tmp_path, short, f"no-{key}.toml")))
 
 
+def test_every_rate_may_be_said() -> None:
+    """A rate that is added is one that a user's file may say, in the unit of the catalog."""
+    usual = devices.rates("h100-sxm")
+    facts = {name: fact for name, fact in vars(usual).items() if isinstance(fact, Fact)}
+    assert {key for key in devices.OWN if key.startswith("rates.")} - {"rates.origin"} == {f"rates.{name}" for name in facts}
+    assert all(fact.unit in devices.OWN[f"rates.{name}"].units for name, fact in facts.items())
+
+
 def test_a_cluster_without_a_device_takes_one(tmp_path: Path) -> None:
     file = written(tmp_path, TINY.split("\n", 1)[1])
     assert cluster(file).placed("h200").id == "h200"

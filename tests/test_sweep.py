@@ -23,19 +23,19 @@ from bursar.sweep import answers, engines, parts
 from bursar.sweep.spec import CHUNK, chunks, of
 
 SMALL: dict[str, Any] = {
-    "models": ["llama-3.2-1b", "gpt2"],
+    "models": ["gpt2"],
     "devices": ["h100-sxm", "a100-80-sxm"],
-    "counts": [1, 2],
+    "counts": [1],
     "lengths": [512, "1k"],
-    "batches": [8, 16, 24],
+    "batches": [2, 4, 6, 8, 10, 12, 14, 16],
     "options": {"fix": "recompute=none/full"},
 }
-POINTS = 2 * 2 * 2 * 2 * 3
-TOML = """models = ["llama-3.2-1b", "gpt2"]
+POINTS = 1 * 2 * 1 * 2 * 8
+TOML = """models = ["gpt2"]
 devices = ["h100-sxm", "a100-80-sxm"]
-counts = [1, 2]
+counts = [1]
 lengths = [512, "1k"]
-batches = [8, 16, 24]
+batches = [2, 4, 6, 8, 10, 12, 14, 16]
 [options]
 fix = "recompute=none/full"
 """
@@ -46,7 +46,7 @@ def asked(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_points_are_the_product_of_the_axes() -> None:
-    """48 points in 6 chunks of 8, each asked once; the same spec has the same names, another option has others."""
+    """32 points in 4 chunks of 8, each asked once; the same spec has the same names, another option has others."""
     found = of(SMALL)
     assert len(set(found.points)) == len(found.points) == POINTS
     first, again = list(chunks(found)), list(chunks(of(SMALL)))
@@ -65,7 +65,7 @@ def test_a_row_is_what_a_search_answers() -> None:
     assert (small["status"], small["peak"], small["step_s"]) == ("fits", best.peak, best.step_s)
     assert {name: small[name] for name in answers.PLAN} == {name: best.plan.options()[name] for name in answers.PLAN}
     assert small["tokens_per_s"] == pytest.approx(8 * 1024 / best.step_s)
-    assert (long["status"], long["step_s"]) == ("refused", None) and "1024 learned positions" in long["why"]
+    assert (long["status"], long["step_s"]) == ("refused", None) and "learned positions" in long["why"]
     assert (large["status"], larger["status"]) == ("too large", "too large")
     assert large["peak"] > 70e9 * 16 > large["device_memory"], "16 bytes of states for each of 70 G parameters"
     assert {tuple(row) for row in (small, long, large)} == {tuple(answers.COLUMNS)}

@@ -1,6 +1,6 @@
 """Runs distributed steps, each of its ranks a process: PyTorch is imported once, and ranks are forks of that.
 
-Reads a list of {"world", "arguments", "lost"} from standard input and prints a list of {"status", "out", "error"} of the ranks' first.
+Reads a list of {"world", "arguments", "lost"} from standard input and prints a list of {"status", "out", "error"} of the first ranks.
 World 1 is one process, for groups that are fake. `lost` names the signal that ends the last rank when its step begins.
 """
 

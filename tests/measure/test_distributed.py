@@ -2,8 +2,8 @@
 
 On gloo ranks that really send, and on fake groups of up to 1,024: tensor parallelism with and without sequence parallelism, FSDP2
 with weights sharded again after the forward pass or not, hybrid 2×2, pipelines of 2 and 4 stages, experts over 2 and 4 ranks. Every
-prediction is made of `Collective.payload`, `data.traffic` and `fsdp.chunk`; lines that PyTorch adds are checked by hand here. A rank
-that is killed, or that stops, ends the others with a message.
+prediction is made of `Collective.payload`, `data.traffic` and `fsdp.chunk`; lines that PyTorch adds are checked by hand here. A
+rank that is killed, or that stops, ends the others with a message.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def test_a_rank_that_is_lost_ends_the_others(name: str) -> None:
     [
         (f"{LLAMA} --tp 3", "is not the 2 ranks"),
         (f"{LLAMA} --dp 2 --zero 1", "zero"),
-        (f"{LLAMA} --dp 2 --ep 2", "has no experts"),
+        (f"{LLAMA} --dp 2 --ep 2", "without experts"),
         ("gpt2 --dp 2", "gpt2 is not cut here"),
         ("qwen2-0.5b --tp 2", "tied"),
         (f"{LLAMA} --tp 2 --precision fp8", "precision"),

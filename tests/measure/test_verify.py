@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.oracle.small import SMALL
 
 from bursar import families
 from bursar.cli import main
@@ -19,6 +18,7 @@ from bursar.kernels import MODULES
 from bursar.measure.verify import Cause, Counts, Verified, verify
 from bursar.model import Model, load
 from bursar.report.words import WORDS
+from tests.oracle.small import SMALL
 
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="what is verified is transformers 5")
 

@@ -47,9 +47,10 @@ def digest(achieved: Rates) -> str:
 def text(found: Calibration, date: str) -> str:
     """The file of a calibration."""
     numbers = "\n".join([f"{name} = {value:.6g}" for name, value in found.multipliers._asdict().items()])
+    runs = f"{found.runs} run{'s' if found.runs > 1 else ''}"
     return (
         f"# seconds over those at the achieved rates of {found.device}; bursar time --calibration FILE\n"
-        f"source = {_quoted(f'{found.runs} runs: {found.scope}')}\nas_of = {_quoted(date)}\n"
+        f"source = {_quoted(f'{runs}: {found.scope}')}\nas_of = {_quoted(date)}\n"
         f"device = {_quoted(found.device)}\nbeside = {_quoted(found.beside)}\n"
         f"runs = {found.runs}\nscope = {_quoted(found.scope)}\n\n"
         f"[multipliers]\n{numbers}\n\n"

@@ -20,7 +20,9 @@ def sweep(options: Options) -> Payload:
     if options["out"] is None:
         raise PlanError("a sweep needs a folder for its rows", field="out", valid="--out DIR")
     spec = room.read(options["spec"])
-    found = _with_progress(lambda told: room.run(spec, options["out"], options["engine"], options["workers"], told), options["lang"])
+    found = _with_progress(
+        lambda told: room.run(spec, options["out"], options["engine"], options["workers"], told), options["lang"]
+    )
     statuses = [row["status"] for row in found.rows]
     return {
         "out": options["out"],

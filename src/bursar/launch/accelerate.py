@@ -137,7 +137,7 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
 def _loaded(text: str) -> Section:
     """YAML by its safe loader, which builds plain values alone."""
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ImportError:
         raise BursarError("reading YAML needs PyYAML", valid="pip install 'bursar[launch]'") from None
     try:

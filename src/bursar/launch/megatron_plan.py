@@ -233,8 +233,7 @@ def _read_stages(keys: Keys, pp: int, layers: int | None) -> dict[str, Any]:
     text = keys.get("pipeline_model_parallel_layout")
     if text is not None:
         counts = _layout(str(text))
-        virtual = share(len(counts), pp, "pp")
-        return {"layout": counts, **({"schedule": "interleaved", "virtual": virtual} if virtual > 1 else {})}
+        return {"layout": counts, **_woven(share(len(counts), pp, "pp"))}
     virtual = keys.get("num_virtual_stages_per_pipeline_rank") or keys.get("virtual_pipeline_model_parallel_size")
     each = keys.get("num_layers_per_virtual_pipeline_stage")
     if virtual is None and each is not None:
@@ -251,8 +250,12 @@ def _read_stages(keys: Keys, pp: int, layers: int | None) -> dict[str, Any]:
         raise PlanError(f"{next(iter(ends))} beside virtual stages", field=next(iter(ends)), valid="pipeline_model_parallel_layout")
     return {
         **({"layout": _ends(ends, pp, layers)} if ends else {}),
-        **({"schedule": "interleaved", "virtual": count} if count > 1 else {}),
+        **_woven(count),
     }
+
+
+def _woven(virtual: int) -> dict[str, Any]:
+    return {"schedule": "interleaved", "virtual": virtual} if virtual > 1 else {}
 
 
 def _layout(text: str) -> tuple[int, ...]:

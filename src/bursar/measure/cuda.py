@@ -1,11 +1,11 @@
-"""What PyTorch's CUDA kernels keep for backward, where no GPU is at hand: stand-ins of the same signature that keep what CUDA's keep.
+"""What PyTorch's CUDA kernels keep for backward, where no GPU is at hand: stand-ins of the same signature that keep the same.
 
 | function | the CPU keeps | CUDA keeps |
 |---|---|---|
 | dropout | its mask in the working dtype | a bool for every element |
 | layer_norm | mean and 1/σ in the working dtype | both in FP32 |
-| scaled_dot_product_attention | its mask and result as they are; the written-out core where V is narrower than Q | memory-efficient \
-attention with a mask or a narrow V: rows of the log-sum-exp filled up to 32, of the mask to 8, the result token by token |
+| scaled_dot_product_attention | its mask and result as they are; the written-out core where V is narrower than Q | \
+memory-efficient attention with a mask or a narrow V: rows of the log-sum-exp filled up to 32, of the mask to 8, the result by token |
 | the same with dropout | the written-out core in FP32 | the state of the random numbers (16 to 24 bytes, left out here) |
 | logsigmoid | an exponential of every element | its input alone |
 

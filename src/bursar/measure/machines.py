@@ -11,7 +11,7 @@ import torch
 
 from bursar import __version__
 from bursar.devices import Device, device
-from bursar.errors import BursarError
+from bursar.errors import BursarError, FactError
 from bursar.facts import data, read_sources, read_toml
 
 
@@ -20,7 +20,9 @@ def names() -> dict[str, str]:
     """What PyTorch calls the devices of the catalog (`data/device_names.toml`)."""
     raw = read_toml(data("device_names.toml"), "device_names.toml")
     known = read_sources(raw["sources"], "device_names.toml")
-    return {name: row["device"] for name, row in raw["names"].items() if row["source"] in known}
+    if unknown := [name for name, row in raw["names"].items() if row["source"] not in known]:
+        raise FactError(f"device_names.toml names no source of {unknown[0]!r}", field="source", valid=sorted(known))
+    return {name: row["device"] for name, row in raw["names"].items()}
 
 
 def detected(name: str) -> Device:

@@ -150,7 +150,7 @@ def _layer(device: torch.device, sizes: Sizes, dtype: torch.dtype) -> Iterator[t
         w = torch.randn(wide, deep, device=device, dtype=dtype)
         g = torch.randn(sizes.tokens, wide, device=device, dtype=dtype)
         for one, other in ((x, w.T), (g, w), (g.T, x)):
-            yield 2.0 * sizes.tokens * wide * deep, seconds(partial(torch.matmul, one, other), device, sizes.least / 4)
+            yield 2.0 * sizes.tokens * wide * deep, seconds(partial(torch.matmul, one, other), device, sizes.least)
 
 
 def _traffic(device: torch.device, sizes: Sizes, catalogued: Device | None) -> dict[str, Number]:

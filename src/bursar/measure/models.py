@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from bursar.errors import BursarError
 from bursar.families import file_of
 
+FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 Values = Mapping[str, Any]
 Given = dict[str, Any]
 
@@ -116,7 +118,8 @@ def build(values: Values, *, attention: str = "sdpa", experts: str | None = None
         config = transformers.AutoConfig.for_model(**{**values, "model_type": row.model_type or values["model_type"]})
     except ValueError:
         raise BursarError(
-            f"transformers {transformers.__version__} has no model {values['model_type']}", field="model", value=values["model_type"],
+            f"transformers {transformers.__version__} has no model {values['model_type']}", field="model",
+            value=values["model_type"],
             valid="a model_type that transformers builds",
         ) from None  # fmt: skip
     config._experts_implementation = experts
@@ -166,10 +169,15 @@ def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) ->
 def fake() -> Iterator[None]:
     """Inside, tensors of the CPU have shapes and storages without memory, weights are not drawn, and transformers builds the masks
     that it builds for real ones: it takes fake tensors for a trace by a compiler, and would ask the values of a mask whether
-    sequences are packed."""
+    sequences are packed. Both libraries are quiet about unusual sizes and about what then raises."""
     from transformers import masking_utils
 
+    told, spoken = transformers.logging.get_verbosity(), FAKE_LOG.level
+    transformers.logging.set_verbosity_error()
+    FAKE_LOG.setLevel(logging.CRITICAL)
     with ExitStack() as stack:
+        stack.callback(transformers.logging.set_verbosity, told)
+        stack.callback(FAKE_LOG.setLevel, spoken)
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         stack.enter_context(torch.device("cpu"))
         stack.enter_context(patch.object(transformers.PreTrainedModel, "initialize_weights", lambda model: None))

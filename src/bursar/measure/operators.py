@@ -17,7 +17,8 @@ diag_embed diagonal_backward diagonal_copy diagonal_scatter dropout embedding em
 empty_like empty_permuted empty_strided equal exponential_ eye fill fill_ flip full full_like _fused_dropout gather geometric
 geometric_ _has_compatible_shallow_copy_type histc im2col index index_add index_add_ index_copy index_copy_ index_fill index_fill_
 index_put index_put_ index_select isin item lift lift_fresh lift_fresh_copy linspace _local_scalar_dense log_normal_ logspace
-masked_fill_ masked_scatter masked_scatter_ masked_scatter_backward masked_select mode multinomial native_dropout native_dropout_backward
+masked_fill_ masked_scatter masked_scatter_ masked_scatter_backward
+masked_select mode multinomial native_dropout native_dropout_backward
 _nested_tensor_from_mask new_empty new_empty_strided new_full new_ones new_zeros nonzero nonzero_static normal normal_ one_hot
 ones ones_like pad _pin_memory pixel_shuffle pixel_unshuffle put rand rand_like randint randint_like randn randn_like random_
 randperm reflection_pad1d reflection_pad1d_backward reflection_pad2d reflection_pad2d_backward repeat repeat_interleave

@@ -66,7 +66,8 @@ class SavedTensors:
             if node.name() == WRAPPED:
                 self.asked.update(dict.fromkeys(self.packed.get(node._sequence_nr() - 1, ())))
             elif node._sequence_nr() in self.packed:
-                for name in _fields(type(node)):
+                kind: Any = type(node)
+                for name in _fields(kind):
                     getattr(node, name)  # unpacks it
         found: dict[int, Saved] = {}
         for held in self.asked:

@@ -13,7 +13,6 @@ ROWS: tuple[Option, ...] = (
         "file of bursar calibrate --out: the device at the rates that its runs ask for",
         "bursar calibrate --out 写出的文件：按其中训练校准设备速率",
     ),
-    Option("out", str, None, (), "file for the calibration (.toml)", "校准结果文件（.toml）"),
     Option(
         "log_format",
         None,

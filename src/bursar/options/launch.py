@@ -5,7 +5,7 @@ from __future__ import annotations
 from bursar.options.option import Option, degree
 
 ROWS: tuple[Option, ...] = (
-    Option("out", str, None, (), "file for a launch, folder for a sweep", "启动文件的路径，或参数扫描的结果目录"),
+    Option("out", str, None, (), "file for a launch or a calibration, folder for a sweep", "启动文件或校准文件的路径，或参数扫描的结果目录"),
     Option(
         "framework", None, None, ("megatron", "torchtitan", "deepspeed", "accelerate", "fsdp", "nemo"),
         "framework of a file; default: known by its form", "文件所属的框架，默认由其形式判断",

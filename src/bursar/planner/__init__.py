@@ -18,10 +18,11 @@ __all__ = [
 ]  # fmt: skip
 
 SPACE = (
-    "every product of the axes that keeps the rules: tp over divisors of the devices within a link domain; cp over divisors that "
-    "leave a rank 2,048 tokens or more, by ring, all-gather or Ulysses; pp over divisors up to the number of layers; dp the rest;"
-    " ep over divisors of the experts, etp 1 or tp; every schedule, interleaved with vp 2, 4 or 8; micro-batch over divisors of "
-    "the global batch up to 16; no, selective or full recomputation, or lists of modules; ZeRO 0-3 without a pipeline and 0-1 "
-    "with one, over all ranks or over those of a link domain; sequence parallelism beside tensor parallelism. --fix and --also "
-    "change the values of an axis"
+    "every product of the axes that keeps the rules: tp over divisors of the devices within a link domain; cp over divisors "
+    "that leave a rank 2,048 tokens or more, by ring, all-gather or Ulysses; pp over divisors up to the number of layers; dp "
+    "the rest; ep over divisors of the experts, etp 1 or tp; every schedule, interleaved with vp 2, 4 or 8; micro-batch over "
+    "divisors of the global batch up to 16; no, selective or full recomputation, or lists of modules; ZeRO 0-3 without a "
+    "pipeline and 0-1 with one, over all ranks or over those of a link domain; sequence parallelism beside tensor parallelism. "
+    "--fix and --also change the values of an axis. No plan is left out: bytes are worked out for all, seconds for those that "
+    "fit, so that best plans and the front are exact"
 )

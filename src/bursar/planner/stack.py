@@ -132,7 +132,8 @@ class _Cut:
         """The cost of a block under a recompute mode."""
         key = id(block), mode
         if key not in self.costs:
-            self.costs[key] = self._cost(block, mode, layer=layer)
+            same = _of(block, mode)
+            self.costs[key] = self._cost(block, mode, layer=layer) if same == mode else self.cost(block, same, layer=layer)
         return self.costs[key]
 
     def _cost(self, block: Block, mode: str, *, layer: bool) -> Cost:
@@ -166,6 +167,12 @@ class _Cut:
             own = plan.block(block)
             self.cuts[id(block)] = plan.cast(own, self.training.architecture.family) if plan.recipe.autocast else own
         return self.cuts[id(block)]
+
+
+def _of(block: Block, mode: str) -> str:
+    """What a recompute mode means to a block: modules that it does not have are left out."""
+    words = spec(mode).modules if mode != "selective" else ()
+    return ",".join([word for word in words if marks.missing(word, [block]) is None]) or "none" if words else mode
 
 
 # ── the same fields of many ─────────────────────────────────────────────────────────────────────────────────────────────────

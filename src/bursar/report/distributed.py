@@ -38,7 +38,9 @@ def _rank(ranks: list[Payload], lang: str, console: Console) -> None:
         for named in row["named"]:
             facts = [*([f"{named['count']:+,}"] if "count" in named else []), f"{named['bytes']:+,} B"]
             where = row.get("collective") or say(row["part"], lang)
-            console.print(f"  {where} {', '.join(facts)}: {say('distributed_cause_' + named['cause'], lang)}", style="dim", markup=False)
+            console.print(
+                f"  {where} {', '.join(facts)}: {say('distributed_cause_' + named['cause'], lang)}", style="dim", markup=False
+            )
     if first["unknown"]:
         console.print(say("distributed_unknown", lang, names=", ".join(first["unknown"])), style="bold", markup=False)
 

@@ -32,5 +32,10 @@ def _cells(row: Payload, lang: str) -> list[str]:
     asked = [row["model"], row["device"], whole(row["devices"]), whole(row["seq"])]
     if row["status"] != "fits":
         return [*asked, "", "", "", "", "", row["why"]]
-    numbers = [whole(row["global_batch"]), duration(row["step_s"]), percent(row["mfu"]), short(row["tokens_per_s_per_device"]).strip()]
+    numbers = [
+        whole(row["global_batch"]),
+        duration(row["step_s"]),
+        percent(row["mfu"]),
+        short(row["tokens_per_s_per_device"]).strip(),
+    ]
     return [*asked, *numbers, f"{gib(row['peak'])} GiB", layout({**row, "cp_comm": ""})]

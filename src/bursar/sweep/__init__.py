@@ -1,4 +1,4 @@
-"""Sweeps: the best plan for every model on every device, count, length and batch, as a Parquet dataset that grows as they are found.
+"""Sweeps: the best plan for every model on every device, count, length and batch, as a Parquet dataset that grows.
 
 A sweep that was stopped, by a kill too, goes on with the chunks that are not on disk yet: no row is lost, none is there twice.
 """
@@ -29,7 +29,9 @@ class Swept(NamedTuple):
     computed: int
 
 
-def run(spec: Spec, out: str, engine: str = "local", workers: int | None = None, progress: Progress = lambda done, all_: None) -> Swept:
+def run(
+    spec: Spec, out: str, engine: str = "local", workers: int | None = None, progress: Progress = lambda done, all_: None
+) -> Swept:
     """Answer what is not answered yet. `progress` is told chunks that are done, of how many."""
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)

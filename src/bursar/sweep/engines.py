@@ -5,12 +5,16 @@ finished, in whatever order, and neither loses one when a worker dies.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
+from itertools import islice
 from multiprocessing import get_context
+from typing import Any
 
 from bursar.errors import BursarError
 from bursar.sweep import answers
@@ -35,19 +39,21 @@ def local(chunks: Sequence[Chunk], workers: int) -> Iterator[Done]:
             return
         except BrokenProcessPool:
             continue
-    raise BursarError(f"workers died {TRIES} times; {len(left)} chunks are left", valid="the same command again, or fewer --workers")
+    raise BursarError(
+        f"workers died {TRIES} times; {len(left)} chunks are left", valid="the same command again, or fewer --workers"
+    )
 
 
 def _pool(chunks: Sequence[Chunk], workers: int) -> Iterator[Done]:
     waiting = iter(chunks)
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_die_with, initargs=(os.getpid(),)) as pool:
-        open_ = {pool.submit(_answer, chunk) for chunk, _ in zip(waiting, range(AHEAD * workers), strict=False)}
+        open_ = {pool.submit(_answer, chunk) for chunk in islice(waiting, AHEAD * workers)}
         try:
             while open_:
                 done, open_ = wait(open_, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
-                    open_ |= {pool.submit(_answer, chunk) for chunk, _ in zip(waiting, range(1), strict=False)}
+                    open_ |= {pool.submit(_answer, chunk) for chunk in islice(waiting, 1)}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -73,18 +79,23 @@ def ray(chunks: Sequence[Chunk], workers: int) -> Iterator[Done]:
         import ray as cluster
     except ImportError:
         raise BursarError("--engine ray needs Ray", valid="pip install 'bursar[ray]'") from None
+    with redirect_stdout(sys.stderr):  # Ray prints what befell its workers, and standard output is for answers
+        yield from _tasks(cluster, chunks, workers)
+
+
+def _tasks(cluster: Any, chunks: Sequence[Chunk], workers: int) -> Iterator[Done]:
     address = os.environ.get("RAY_ADDRESS")
     here = {} if address else {"num_cpus": workers, "include_dashboard": False}
     cluster.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
     try:
         task = cluster.remote(num_cpus=1, max_retries=TRIES)(_answer)
         waiting = iter(chunks)
-        open_ = [task.remote(chunk) for chunk, _ in zip(waiting, range(AHEAD * workers), strict=False)]
+        open_ = [task.remote(chunk) for chunk in islice(waiting, AHEAD * workers)]
         while open_:
             done, open_ = cluster.wait(open_)
             for found in done:
                 yield cluster.get(found)
-                open_ += [task.remote(chunk) for chunk, _ in zip(waiting, range(1), strict=False)]
+                open_ += [task.remote(chunk) for chunk in islice(waiting, 1)]
     finally:
         cluster.shutdown()
 

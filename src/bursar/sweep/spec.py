@@ -60,7 +60,9 @@ def read(path: str) -> Spec:
     file = Path(path)
     try:
         if "\0" in path or not file.is_file() or file.stat().st_size > MAX_BYTES:
-            raise PlanError(f"no spec {path[:200]!r}", field="spec", value=path, valid=f"a TOML file of at most {MAX_BYTES:,} bytes")
+            raise PlanError(
+                f"no spec {path[:200]!r}", field="spec", value=path, valid=f"a TOML file of at most {MAX_BYTES:,} bytes"
+            )
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise PlanError(f"cannot read {path[:200]}: {str(error)[:100]}", field="spec", value=path, valid="a TOML file") from None

@@ -1,6 +1,6 @@
 """`torchrun --nproc-per-node N -m bursar.measure.distributed MODEL --tp 2 …`: predicted beside measured, rank by rank.
 
-Exit status: 0 where all numbers are equal, 1 where any differs, 2 where the question cannot be carried out, 3 where a rank was lost, 4 where this
+Exit status: 0 where all numbers are equal, 1 where any differs, 2 where it cannot be run so, 3 where a rank was lost, 4 where this
 program is at fault.
 """
 

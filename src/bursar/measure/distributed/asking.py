@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bursar import catalog
 from bursar.errors import PlanError
 from bursar.measure.distributed.predicting import tied
 from bursar.model import Model, load
@@ -13,6 +14,8 @@ from bursar.options.option import Option, count, rank
 from bursar.plan import Plan
 from bursar.training import Training
 
+# families whose layers are cut by name (`tensors.py`, `experts.py`)
+FAMILIES = ("llama", "mistral", "mixtral", "qwen2")
 PRECISIONS = ("fp32", "bf16", "bf16-pure")
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zb-v", "dualpipe-v")
 SHARDED = (2, 3)
@@ -23,8 +26,22 @@ SHARED = (
 )  # fmt: skip
 OWN: tuple[Option, ...] = (
     Option("layers", count, 2, (), "layers of the model that are built", "构建的层数"),
-    Option("device", None, None, ("cpu", "cuda"), "what the ranks run on; default: cuda where it is", "各进程所用设备，默认有 cuda 则用之"),
-    Option("fake", count, None, (), "so many ranks, of which one runs here and sends nothing", "虚拟进程总数：只运行其中一个，不实际通信"),
+    Option(
+        "device",
+        None,
+        None,
+        ("cpu", "cuda"),
+        "what the ranks run on; default: cuda where it is",
+        "各进程所用设备，默认有 cuda 则用之",
+    ),
+    Option(
+        "fake",
+        count,
+        None,
+        (),
+        "so many ranks, of which one runs here and sends nothing",
+        "虚拟进程总数：只运行其中一个，不实际通信",
+    ),
     Option("rank", rank, 0, (), "which of the ranks of --fake runs", "--fake 时运行的进程号"),
     Option("timeout", count, 300, (), "seconds that a collective may wait for other ranks", "一次集合通信等待其他进程的秒数上限"),
 )
@@ -40,6 +57,9 @@ def options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def model_of(name: str, asked: Mapping[str, Any]) -> Model:
     """The model with so many layers, and other values of its config."""
+    family = catalog.find(name).values["model_type"]
+    if family not in FAMILIES:
+        raise PlanError(f"{family} is not cut here", field="model", value=family, valid=FAMILIES)
     return load(name, changes=dict([("num_hidden_layers", asked["layers"]), *(asked["set"] or ())]).items())
 
 
@@ -52,10 +72,12 @@ def plan_of(asked: Mapping[str, Any], world: int) -> Plan:
     ranks = tensor * pipeline
     data = asked["dp"] or max(1, world // ranks)
     if ranks * data != world:
-        raise PlanError(f"tp·pp·dp={tensor}·{pipeline}·{data} is not the {world} ranks that run", field="dp", value=data, valid=f"{world} ranks")
+        raise PlanError(
+            f"tp·pp·dp={tensor}·{pipeline}·{data} is not the {world} ranks that run", field="dp", value=data, valid=f"{world} ranks"
+        )
     zero = int(asked["zero"]) if data > 1 else 0
     _carried(asked, data, zero)
-    sharded = {"zero": 3, "reshard": zero == 3, "sharding": "per-parameter"} if data > 1 else {}
+    sharded: dict[str, Any] = {"zero": 3, "reshard": zero == 3, "sharding": "per-parameter"} if data > 1 else {}
     return Plan(
         tensor=tensor, sequence=asked["sp"], expert=expert, expert_tensor=1, pipeline=pipeline, data=data,
         schedule=asked["schedule"] or ("interleaved" if asked["vp"] > 1 else "1f1b"), virtual=asked["vp"],
@@ -99,8 +121,8 @@ def job_of(model: Model, plan: Plan, asked: Mapping[str, Any]) -> Training:
     experts = config.get("num_local_experts", 0)
     if experts and plan.tensor > 1:
         raise PlanError("mixtures of experts are not cut by tensor parallelism", field="tp", value=plan.tensor, valid="1")
-    if plan.expert > 1 and not experts:
-        raise PlanError(f"{model.name} has no experts", field="ep", value=plan.expert, valid="1")
     if plan.expert > 1 and int(job.step.tokens) * config["num_experts_per_tok"] % experts:
-        raise PlanError(f"token copies of a micro-batch do not come out even over {experts} experts", field="seq", valid="more tokens")
+        raise PlanError(
+            f"token copies of a micro-batch do not come out even over {experts} experts", field="seq", valid="more tokens"
+        )
     return job

@@ -17,18 +17,23 @@ def compared(job: Training, index: int, found: Measured) -> Payload:
     """One rank at a place of the pipeline."""
     collectives, held = _collectives(job, index, found), _held(job, index, found)
     exact = not found.unknown and all(row["exact"] for row in (*collectives, *held))
-    place = {name: at for name, at in found.place.items()}
-    unknown = list(found.unknown)
-    return {"rank": found.rank, "place": place, "collectives": collectives, "memory": held, "unknown": unknown, "exact": exact}
+    return {
+        "rank": found.rank,
+        "place": dict(found.place),
+        "collectives": collectives,
+        "memory": held,
+        "unknown": unknown,
+        "exact": exact,
+    }
 
 
 def _collectives(job: Training, index: int, found: Measured) -> list[Payload]:
     rows: dict[tuple[str, str], Payload] = {}
     for sent in predicting.sent(job, index):
         row = rows.setdefault((sent.dimension, sent.collective), _empty())
-        row["count"], row["bytes"] = row["count"] + sent.count, row["bytes"] + sent.bytes
+        row["count"], row["bytes"] = row["count"] + sent.calls, row["bytes"] + sent.bytes
         if sent.cause != LEDGER:
-            _named(row, sent.cause, count=sent.count, bytes=sent.bytes)
+            _named(row, sent.cause, count=sent.calls, bytes=sent.bytes)
     for key in found.collectives:
         rows.setdefault(key, _empty())
     answer = []

@@ -1,7 +1,7 @@
 """Expert parallelism: a rank holds its share of a layer's experts, token copies go to them and back by all-to-all.
 
-Routing is dealt out in turn, so that every expert has the same work and every rank knows what comes to it; the router's scores weigh
-the results. (A router of its own mind would first exchange how many copies come, one number for each expert.)
+Routing is dealt out in turn, so that every expert has the same work and every rank knows what comes to it; the router's scores
+weigh the results. (A router of its own mind would first exchange how many copies come, one number for each expert.)
 """
 
 from __future__ import annotations

@@ -52,7 +52,9 @@ def joined(device: str, seconds: int, fake: int | None, rank: int) -> Iterator[N
 def _join(device: str, seconds: int, fake: int | None, rank: int) -> None:
     if fake is None:
         if "RANK" not in os.environ:
-            raise BursarError("no ranks were started", valid="torchrun --nproc-per-node N -m bursar.measure.distributed …, or --fake N")
+            raise BursarError(
+                "no ranks were started", valid="torchrun --nproc-per-node N -m bursar.measure.distributed …, or --fake N"
+            )
         signal.signal(signal.SIGTERM, _ended)
         dist.init_process_group(BACKENDS[device], timeout=timedelta(seconds=seconds))
         return

@@ -9,13 +9,9 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from bursar.errors import PlanError
 from bursar.measure import models
 from bursar.model import Model
 
-# families whose layers are cut by name, with the names of a layer's norms
-DENSE = ("llama", "mistral", "qwen2")
-MIXTURES = ("mixtral",)
 SPREAD = 0.02  # standard deviation of random weights
 
 
@@ -42,19 +38,16 @@ class Chunk(nn.Module):
         return hidden if self.norm is None or self.lm_head is None else self.lm_head(self.norm(hidden))
 
 
-def chunks(model: Model, cuts: Mapping[int, Sequence[int]], last: int, length: int, device: str, dtype: torch.dtype) -> dict[int, Chunk]:
-    """The chunks of one rank on the meta device: `cuts` are their layers by the chunk's number, `last` is that of the last chunk."""
-    family = model.published.values["model_type"]
-    if family not in DENSE + MIXTURES:
-        raise PlanError(f"{family} is not cut here", field="model", value=family, valid=DENSE + MIXTURES)
+def chunks(
+    model: Model, cuts: Mapping[int, Sequence[int]], last: int, length: int, device: str, dtype: torch.dtype
+) -> dict[int, Chunk]:
+    """The chunks of one rank on the meta device: `cuts` are their layers by the number of the chunk, `last` that of the last."""
     values = dict(model.published.values)
     with torch.device("meta"):
         whole = models.build(values, experts="eager", dtype=dtype).train()
     with torch.device(device):
         rotary = type(whole.model.rotary_emb)(config=whole.config)
-    return {
-        number: Chunk(whole, layers, rotary, length, first=number == 0, last=number == last) for number, layers in cuts.items()
-    }
+    return {number: Chunk(whole, layers, rotary, length, first=number == 0, last=number == last) for number, layers in cuts.items()}
 
 
 def draw(chunk: Chunk, device: str) -> None:

@@ -49,9 +49,7 @@ class Agreed(PipelineStage):
         return torch.ones(1, dtype=torch.int32)
 
 
-def schedule(
-    name: str, chunks: Mapping[int, Any], mesh: Any, shapes: Shapes, micro_batches: int, loss: Callable[..., Any]
-) -> Any:
+def schedule(name: str, chunks: Mapping[int, Any], mesh: Any, shapes: Shapes, micro_batches: int, loss: Callable[..., Any]) -> Any:
     """PyTorch's schedule of one rank, for its chunks by number."""
     stages = [_stage(number, chunk, mesh, shapes) for number, chunk in chunks.items()]
     kind, several = SCHEDULES[name]

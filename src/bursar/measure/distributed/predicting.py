@@ -12,8 +12,8 @@ from typing import NamedTuple
 from bursar.dims import product
 from bursar.ledger import of_stage
 from bursar.ops.collective import AllToAll
-from bursar.ops.linear import Embedding, Head, Loss
 from bursar.ops.elementwise import RMSNorm
+from bursar.ops.linear import Embedding, Head, Loss
 from bursar.parallel import data, fsdp
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import schedule
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 
     dimension: str
     collective: str
-    count: int
+    calls: int
     bytes: int
     cause: str = LEDGER
 

@@ -16,6 +16,7 @@ from torch.distributed.tensor.parallel import loss_parallel
 from bursar.measure.distributed import experts, holding, models, pipelines, sharding, tensors
 from bursar.measure.distributed.watching import Call, Watch
 from bursar.model import Model
+from bursar.ops.linear import Head
 from bursar.parallel.pipeline import laid_out
 from bursar.parallel.schedules import schedule
 from bursar.plan import Plan
@@ -130,16 +131,15 @@ class Rank:
         return lambda: made.step(*given, **target)
 
     def _shapes(self) -> pipelines.Shapes:
-        plan, config = self.plan, self.job
-        hidden = int(config.architecture.trunk[0].block.lines["x"].width)
-        (vocab,) = {op.d_out for block in config.architecture.tail for op in block.lines.values() if hasattr(op, "tied")}
-        each = plan.sequence and plan.tensor or 1
+        plan, job = self.plan, self.job
+        hidden = int(job.architecture.trunk[0].block.lines["x"].width)
+        (vocab,) = {op.d_out for block in job.architecture.tail for op in block.lines.values() if isinstance(op, Head)}
+        each = plan.tensor if plan.sequence else 1
         numbered = schedule(plan.schedule).numbered(plan.pipeline, plan.virtual)
         batch = int(plan.micro_batch)
-        return pipelines.Shapes(
-            (batch, config.length), (batch, config.length // each, hidden), (batch, config.length, vocab // plan.tensor), numbered - 1,
-            DTYPES.get(plan.precision, torch.float32),
-        )  # fmt: skip
+        ids, between = (batch, job.length), (batch, job.length // each, hidden)
+        logits = (batch, job.length, vocab // plan.tensor)
+        return pipelines.Shapes(ids, between, logits, numbered - 1, DTYPES.get(plan.precision, torch.float32))
 
     def step(self) -> None:
         """Gradients of all micro-batches, added up where ranks have parts of them, and the optimizer's step."""

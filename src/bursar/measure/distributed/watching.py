@@ -1,7 +1,7 @@
 """Collectives of a step as PyTorch calls them: a mode that sees every operator and writes down those that communicate.
 
-Bytes are those of the tensor that a collective joins: the gathered or reduced whole, what a rank hands to an all-to-all, or a message
-that it sends; what it receives is a message of its neighbour. That is the ledger's own rule (`sent`).
+Bytes are those of the tensor that a collective joins: the gathered or reduced whole, what a rank hands to an all-to-all, or a
+message that it sends; what it receives is a message of its neighbour. That is the ledger's own rule (`sent`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ SPACES = ("c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor")
 
 
 class Call(NamedTuple):
-    """A collective: the name of its group, what it is, its bytes, and whether they are of a tensor of whole numbers."""
+    """A collective: the name of its group, what it is, its bytes."""
 
     group: str
     collective: str
     bytes: int
-    whole: bool
 
 
 class Watch(TorchDispatchMode):
@@ -64,10 +63,9 @@ class Watch(TorchDispatchMode):
             self.unknown.append(name)
             return
         collective, place = JOINED[name]
-        tensors = list(_tensors(result if place == "result" else args[place]))
+        tensors = _tensors(result if place == "result" else args[place])
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        whole = not any(tensor.is_floating_point() for tensor in tensors)
-        self.calls.append(Call(_group(args), collective, size, whole))
+        self.calls.append(Call(_group(args), collective, size))
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
