@@ -3,9 +3,9 @@ and Lightning, with padded and packed batches, compiled too where a C++ compiler
 
     python benchmarks/meter.py [STEPS]
 
-FLOPs of a run must equal the sum of what the ledger says of every sequence. The overhead is measured twice, at rows of 512: by pairs
-of steps on the same batch, with and without the meter in random order, as the median of their differences with its 95 % interval;
-and as the CPU time of the thread inside the meter's calls, readings included, over that of the steps.
+FLOPs of a run must equal the sum of what the ledger says of every sequence. The overhead is measured twice, at rows of 512: by
+pairs of steps on the same batch, with and without the meter in random order, as the median of their differences with its 95 %
+interval; and as the CPU time of the thread inside the meter's calls, readings included, over that of the steps.
 """
 
 from __future__ import annotations

@@ -137,6 +137,11 @@ def test_a_band_narrows_with_runs_that_agree() -> None:
     assert widths[0] > widths[1] > widths[2] > 1
 
 
+def test_a_run_that_is_repeated_narrows_no_band() -> None:
+    found = made(Multipliers(1.2, 1.2, 1.2), SHAPES[:3])
+    assert fit.fit([*found, *found]).slowest == pytest.approx(fit.fit(found).slowest)
+
+
 def test_runs_of_two_devices_are_no_calibration() -> None:
     other = job(*SHAPES[0], device="a100")
     with pytest.raises(PlanError, match="2 devices"):

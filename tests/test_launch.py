@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 import bursar
 from bursar import Plan, launch
 from bursar.errors import BursarError, PlanError
-from bursar.launch import Job
-from bursar.launch import accelerate, deepspeed, megatron_plan, torchtitan
+from bursar.launch import Job, accelerate, deepspeed, megatron_plan, torchtitan
 from bursar.launch.launched import MAX_BYTES
 from bursar.plan import CLI_NAMES
 
@@ -258,7 +257,7 @@ def test_a_script_with_variables_and_arrays_is_read() -> None:
         ('{"bf16": {"enabled": "auto"}, "train_batch_size": 8}', "auto"),
         ("[training]\nseq_len = 8192\n[parallelism]\ndata_parallel_shard_degree = 8\n", "activation_checkpoint.mode"),
         ("[training]\nseq_len = [\n", "not valid TOML"),
-        ("[model]\nname='llama3'\n[parallelism]\ndata_parallel_shard_degree = 8\ndisable_loss_parallel=true\n", "disable_loss_parallel"),
+        ("[parallelism]\ndata_parallel_shard_degree = 8\ndisable_loss_parallel=true\n", "disable_loss_parallel"),
         ("[" * 100_000, "no framework"),
         ('{"a":' + "[" * 100_000, "not valid JSON"),
         ("model.tensor_model_parallel_size=banana", "devices"),
@@ -282,6 +281,8 @@ def test_yaml_builds_plain_values_alone() -> None:
     pytest.importorskip("yaml", reason="PyYAML reads Accelerate's files: pip install 'bursar[launch]'")
     with pytest.raises(PlanError, match="not valid YAML"):
         launch.read("distributed_type: !!python/object/apply:os.system ['true']\n", {})
+    with pytest.raises(PlanError, match="no aliases"):
+        launch.read("distributed_type: FSDP\na: &a [x, x]\nfsdp_config: {fsdp_version: *a}\n", {})
 
 
 def test_batches_of_deepspeed_make_each_other() -> None:
@@ -324,9 +325,10 @@ def test_an_audit_predicts_what_the_job_is(tmp_path: Path) -> None:
 def test_an_audit_finds_what_is_wasteful(tmp_path: Path) -> None:
     """No sequence parallelism, no ZeRO, no overlap, recomputation that is not needed on 141 GB, a vocabulary of odd size."""
     file = tmp_path / "run.sh"
-    arguments = """torchrun --nproc-per-node 8 --nnodes 1 pretrain_gpt.py --num-layers 16 --hidden-size 2048 --num-attention-heads 32
-        --ffn-hidden-size 8192 --swiglu --normalization RMSNorm --position-embedding-type rope --disable-bias-linear --vocab-size 100001
-        --make-vocab-size-divisible-by 1 --tensor-model-parallel-size 4 --micro-batch-size 1 --global-batch-size 16 --seq-length 4096
+    arguments = """torchrun --nproc-per-node 8 --nnodes 1 pretrain_gpt.py --num-layers 16 --hidden-size 2048
+        --num-attention-heads 32 --ffn-hidden-size 8192 --swiglu --normalization RMSNorm --position-embedding-type rope
+        --disable-bias-linear --vocab-size 100001 --make-vocab-size-divisible-by 1 --tensor-model-parallel-size 4
+        --micro-batch-size 1 --global-batch-size 16 --seq-length 4096
         --recompute-granularity full --recompute-method uniform --recompute-num-layers 1 --bf16"""
     file.write_text(arguments.replace("\n", " "))
     keys = {finding["key"] for finding in audit(file, "--device", "h200")["findings"]}
@@ -347,11 +349,12 @@ def test_an_audit_finds_what_is_wasteful(tmp_path: Path) -> None:
 
 
 def test_an_audit_finds_what_is_wrong(tmp_path: Path) -> None:
-    """tp 3 divides nothing of 32 heads, and 5 sequences are not shared by dp 2: every rule, not the first; 70B on one GPU does not fit."""
+    """tp 3 does not divide 32 heads, and dp 2 does not share 5 sequences: every rule, not the first; 70B on a GPU is too large."""
     file = tmp_path / "broken.sh"
     file.write_text(
-        "--num-layers 16 --hidden-size 2048 --num-attention-heads 32 --ffn-hidden-size 8192 --vocab-size 1000 --max-position-embeddings 512"
-        " --tensor-model-parallel-size 3 --micro-batch-size 1 --global-batch-size 5 --seq-length 1024 --bf16"
+        "--num-layers 16 --hidden-size 2048 --num-attention-heads 32 --ffn-hidden-size 8192 --vocab-size 1000"
+        " --max-position-embeddings 512 --tensor-model-parallel-size 3 --micro-batch-size 1 --global-batch-size 5"
+        " --seq-length 1024 --bf16"
     )
     found = audit(file, "--devices", "6")
     assert {"tp", "global_batch", "seq"} <= {finding["option"] for finding in found["findings"]}

@@ -292,9 +292,7 @@ def _products(flops: int, **kind: bool) -> Sample:
 
 def _attending(ratio: int) -> Sample:
     dims = {**RATES, "flops": 10**7, "length": 32, "head": 16, "ratio": ratio}
-    return Sample(
-        dims, lambda f, flops, length, head, ratio, **rates: f(Roofline(**rates), flops, length, head, ratio), Fraction
-    )
+    return Sample(dims, lambda f, flops, length, head, ratio, **rates: f(Roofline(**rates), flops, length, head, ratio), Fraction)
 
 
 def _own_rate(kind: str) -> Sample:

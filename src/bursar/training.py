@@ -253,10 +253,7 @@ class Training:
             bubble=bubble,
             pipeline=messages,
             data_parallel=most(
-                [
-                    step_time.exposed(load, p, self.plan, self.machine, m)
-                    for load, p in zip(self.stage_loads, own, strict=True)
-                ]
+                [step_time.exposed(load, p, self.plan, self.machine, m) for load, p in zip(self.stage_loads, own, strict=True)]
             ),
             optimizer=self._update(),
             offload=self._link(own) if self.plan.offload else 0,

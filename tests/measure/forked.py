@@ -1,6 +1,6 @@
 """Runs distributed steps, each of its ranks a process: PyTorch is imported once, and ranks are forks of that.
 
-Reads a list of {"world", "arguments", "lost"} from standard input and prints a list of {"status", "out", "error"} of the first ranks.
+Reads a list of {"world", "arguments", "lost"} from standard input, prints a list of {"status", "out", "error"} of first ranks.
 World 1 is one process, for groups that are fake. `lost` names the signal that ends the last rank when its step begins.
 """
 
@@ -33,7 +33,7 @@ def rank(number: int, world: int, port: int, asked: dict[str, Any], folder: Path
         here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in here.items()})
     if asked["lost"] and number == world - 1:
-        running.Rank.step = lambda rank: os.kill(os.getpid(), signal.Signals[asked["lost"]])  # type: ignore[method-assign]
+        running.Rank.step = lambda rank: os.kill(os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
     status = 70
     try:
         status = main(asked["arguments"])

@@ -93,6 +93,7 @@ FAKE = (
     (2, f"{LLAMA} --pp 2 --schedule zb-v --layers 4"),
     (2, f"{LLAMA} --pp 2 --schedule dualpipe-v --layers 4"),
     (16, f"{LLAMA} --tp 4 --sp --pp 4 --schedule gpipe --layers 4 --rank 15"),
+    (4, f"{LLAMA} --tp 2 --sp --dp 2 --global-batch 4 --precision bf16 --grad-dtype fp32"),
     (1024, f"{LLAMA} --tp 4 --sp --dp 256 --shard-group 64"),
 )
 

@@ -24,20 +24,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from bursar.measure.distributed.holding import held
+
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 PASSING = (_FSDPRefType.UNSHARDED_PARAM, _FSDPRefType.UNSHARDED_GRAD, _FSDPRefType.ALL_GATHER, _FSDPRefType.REDUCE_SCATTER)
-
-
-def storages(tensors: Any) -> int:
-    """Bytes of the storages of local tensors, each once."""
-    local = [tensor.to_local() for tensor in tensors]
-    return sum({tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in local}.values())
-
-
-def states(model: Any, optimizer: Any) -> dict[str, int]:
-    moments = [state[name] for state in optimizer.state.values() for name in ("exp_avg", "exp_avg_sq")]
-    own = list(model.parameters())
-    return {"weights": storages(own), "gradients": storages([p.grad for p in own]), "optimizer_state": storages(moments)}
 
 
 def passing(tracker: Any) -> dict[str, int]:
@@ -76,7 +66,7 @@ def measured(mesh: Any, config: dict[str, Any], mixed: dict[str, str] | None, re
             optimizer.zero_grad()
             model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
             optimizer.step()
-    return {**states(model, optimizer), **passing(tracker)}
+    return {**held(model.parameters(), optimizer), **passing(tracker)}
 
 
 def main(asked: dict[str, Any]) -> None:

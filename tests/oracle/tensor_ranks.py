@@ -3,8 +3,7 @@
     python tensor_ranks.py '{"world": 2, "cases": [{"config": {…}, "dtype": "fp32", "seq": 16, "batch": 2, "sequence": true}]}'
 
 prints a list with, for every case, the bytes that autograd keeps of the layers' forward pass and the bytes of the layers'
-parameters and gradients. Column-cut and row-cut products are those of `parallelize_module`; with `sequence` norms work on their
-rank's share of the tokens, and what enters a region is gathered once for all of its readers.
+parameters and gradients. Layers are cut as `bursar.measure.distributed.tensors` cuts them.
 """
 
 from __future__ import annotations
@@ -20,43 +19,13 @@ import torch
 import torch.distributed as dist
 import transformers
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Replicate, Shard
-from torch.distributed.tensor.parallel import (
-    ColwiseParallel,
-    PrepareModuleInput,
-    RowwiseParallel,
-    SequenceParallel,
-    parallelize_module,
-)
+from torch.distributed.tensor.parallel import parallelize_module
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from bursar.measure.distributed.holding import local
+from bursar.measure.distributed.tensors import styles
+
 DTYPES = {"bf16-pure": torch.bfloat16, "fp32": torch.float32}
-COLUMNS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj")
-ROWS = ("self_attn.o_proj", "mlp.down_proj")
-
-
-def styles(sequence: bool) -> dict[str, Any]:
-    """The plan of a layer: with `sequence` tokens are cut along their second dimension outside the regions."""
-    if not sequence:
-        return {**{name: ColwiseParallel() for name in COLUMNS}, **{name: RowwiseParallel() for name in ROWS}}
-    enters = {"input_layouts": (Shard(1),), "desired_input_layouts": (Replicate(),), "use_local_output": False}
-    named = {
-        "input_kwarg_layouts": {"hidden_states": Shard(1)},
-        "desired_input_kwarg_layouts": {"hidden_states": Replicate()},
-        "use_local_output": False,
-    }
-    return {
-        "input_layernorm": SequenceParallel(use_local_output=True),
-        "self_attn": PrepareModuleInput(**named),
-        **{name: ColwiseParallel() for name in COLUMNS},
-        **{name: RowwiseParallel(output_layouts=Shard(1)) for name in ROWS},
-        "post_attention_layernorm": SequenceParallel(use_local_output=True),
-        "mlp": PrepareModuleInput(**enters),
-    }
-
-
-def local(tensor: Any) -> Any:
-    return tensor._local_tensor if isinstance(tensor, DTensor) else tensor
 
 
 def measured(mesh: Any, config: dict[str, Any], dtype: str, seq: int, batch: int, sequence: bool) -> dict[str, int]:

@@ -1,5 +1,5 @@
-"""What is written for a framework is what the framework itself reads: torchtitan's ConfigManager and ParallelDims (0.2), DeepSpeed's
-DeepSpeedConfig, and `accelerate launch` with its FSDP plugin. Skipped where a framework is not installed.
+"""What is written for a framework is what the framework itself reads: torchtitan's ConfigManager and ParallelDims (0.2),
+DeepSpeed's DeepSpeedConfig, and `accelerate launch` with its FSDP plugin. Skipped where a framework is not installed.
 
 Megatron-LM's and NeMo's parsers are on no package index; `tests/test_launch.py` has scripts in the form of their examples.
 """
@@ -71,12 +71,12 @@ def test_torchtitan_has_every_flavor_that_is_named() -> None:
         Plan(data=8, zero=3, offload="optimizer,parameters", overlap=()),
     ],
 )
-def test_deepspeed_reads_what_is_written(plan: Plan) -> None:
+def test_deepspeed_reads_what_is_written(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches agree with the ranks, which DeepSpeed checks itself; ZeRO, offload and dtypes are those of the plan."""
     room = pytest.importorskip("deepspeed.runtime.config", reason="DeepSpeed is not installed", exc_type=ImportError)
     text = launch.write("deepspeed", Job(LARGE, plan, 4096, 2 * plan.data * plan.micro_batch))
-    ranks = SimpleNamespace(get_data_parallel_world_size=lambda: plan.data)
-    config = room.DeepSpeedConfig(json.loads(text), mpu=ranks)
+    monkeypatch.setattr(room, "dist", SimpleNamespace(get_rank=lambda: 0, get_world_size=lambda: plan.data))
+    config = room.DeepSpeedConfig(json.loads(text))
     assert (config.train_batch_size, config.train_micro_batch_size_per_gpu) == (2 * plan.data * plan.micro_batch, plan.micro_batch)
     assert config.gradient_accumulation_steps == 2
     zero = config.zero_config
@@ -105,12 +105,13 @@ def test_accelerate_reads_what_is_written(plan: Plan, tmp_path: Path, monkeypatc
     args, defaults, precision = command._validate_launch_command(args)
     assert (args.num_processes, args.use_fsdp, precision) == (plan.data, True, True)
     environment = pytest.importorskip("accelerate.utils.launch").prepare_multi_gpu_env(args)
-    for name, value in environment.items():
+    devices = {"FSDP_SYNC_MODULE_STATES": "false", "FSDP_CPU_RAM_EFFICIENT_LOADING": "false"}  # which need one
+    for name, value in {**environment, **devices}.items():
         monkeypatch.setenv(name, value)
     plugin = pytest.importorskip("accelerate.utils").FullyShardedDataParallelPlugin()
     assert plugin.fsdp_version == (2 if plan.sharding == "per-parameter" else 1)
     assert plugin.activation_checkpointing is (plan.recompute == "full")
-    assert bool(plugin.cpu_offload.__dict__.get("offload_params", plan.offload)) is bool(plan.offload)
+    assert environment["FSDP_OFFLOAD_PARAMS"] == str(bool(plan.offload)).lower()
     if plan.sharding == "per-parameter":
         assert plugin.reshard_after_forward is plan.reshard
     else:

@@ -84,13 +84,13 @@ def fit(runs: Sequence[Run]) -> Fit:
     found, tangents = Multipliers(), [_tangent(one, Multipliers()) for one in runs]
     before = tuple([one.step_s / tangent.base for one, tangent in zip(runs, tangents, strict=True)])
     for _ in range(TURNS):
-        found = _through(runs, tangents)
+        found = multipliers.three(list(_jobs(runs, tangents).values()), ridge())
         tangents = [_tangent(one, found) for one in runs]
     left_out = _left_out(runs, tangents)
     return Fit(
         found, _settled(runs, tangents, found), before,
         tuple([one.step_s / tangent.at(found) for one, tangent in zip(runs, tangents, strict=True)]),
-        left_out, len({job_of(one) for one in runs}), *_band([ratio for ratio in left_out if ratio is not None]),
+        left_out, len({job_of(one) for one in runs}), *_band(_of_jobs(runs, left_out)),
     )  # fmt: skip
 
 
@@ -113,38 +113,41 @@ def _tangent(run: Run, about: Multipliers) -> Tangent:
     return Tangent(base, Multipliers(*[slope / base for slope in slopes]))
 
 
-def _jobs(runs: Sequence[Run], tangents: Sequence[Tangent]) -> list[tuple[Multipliers, float]]:
+def _jobs(runs: Sequence[Run], tangents: Sequence[Tangent]) -> dict[Any, tuple[Multipliers, float]]:
     """The shares and the measured over the predicted time of every job: the means of its runs, which err alike."""
     found: dict[Any, list[tuple[Multipliers, float]]] = {}
     for one, tangent in zip(runs, tangents, strict=True):
         found.setdefault(job_of(one), []).append((tangent.shares, one.step_s / tangent.base))
-    return [
-        (Multipliers(*np.mean([shares for shares, _ in alike], axis=0)), multipliers.one([ratio for _, ratio in alike]))
-        for alike in found.values()
-    ]
-
-
-def _through(runs: Sequence[Run], tangents: Sequence[Tangent]) -> Multipliers:
-    return multipliers.three(_jobs(runs, tangents), ridge())
+    return {
+        job: (Multipliers(*np.mean([shares for shares, _ in alike], axis=0)), multipliers.one([ratio for _, ratio in alike]))
+        for job, alike in found.items()
+    }
 
 
 def _left_out(runs: Sequence[Run], tangents: Sequence[Tangent]) -> tuple[float | None, ...]:
     """Measured over predicted time of every run with the multipliers of other jobs."""
-    jobs = [job_of(one) for one in runs]
-    fitted: dict[Any, Multipliers | None] = {}
-    for job in jobs:
-        if job not in fitted:
-            others = [place for place, other in enumerate(jobs) if other != job]
-            fitted[job] = _through([runs[i] for i in others], [tangents[i] for i in others]) if others else None
-    rows = zip(runs, tangents, [fitted[job] for job in jobs], strict=True)
-    return tuple([None if by is None else run.step_s / tangent.at(by) for run, tangent, by in rows])
+    jobs = _jobs(runs, tangents)
+    if len(jobs) == 1:
+        return (None,) * len(runs)
+    drawn = ridge()
+    fitted = {job: multipliers.three([one for other, one in jobs.items() if other != job], drawn) for job in jobs}
+    return tuple([run.step_s / tangent.at(fitted[job_of(run)]) for run, tangent in zip(runs, tangents, strict=True)])
+
+
+def _of_jobs(runs: Sequence[Run], ratios: Sequence[float | None]) -> list[float]:
+    """One ratio for every job, so that a run that was repeated counts once."""
+    found: dict[Any, list[float]] = {}
+    for one, ratio in zip(runs, ratios, strict=True):
+        if ratio is not None:
+            found.setdefault(job_of(one), []).append(ratio)
+    return [multipliers.one(alike) for alike in found.values()]
 
 
 def _settled(runs: Sequence[Run], tangents: Sequence[Tangent], found: Multipliers) -> Multipliers:
     """1 − variance after the runs over variance before, of each logarithm."""
     slopes = np.array([
         [share * by / multipliers.predicted(shares, found) for share, by in zip(shares, found, strict=True)]
-        for shares, _ in _jobs(runs, tangents)
+        for shares, _ in _jobs(runs, tangents).values()
     ])  # fmt: skip
     noise, before = known()["prior"]["noise"].si ** 2, covariance()
     after = np.linalg.inv(slopes.T @ slopes / noise + np.linalg.inv(before))

@@ -27,7 +27,7 @@ from bursar.step import Step
 from bursar.training import Training
 
 LARGEST = 8 * 2**20  # bytes of a table
-MOST_ROWS = 10_000
+MOST_ROWS = 1000
 OF_JOB = ("seq", "global_batch", "global_batch_tokens", "mask", "device", "devices", "nodes", "cluster", *CLI_NAMES.values())
 OF_ROW = ("model", "name", "note", "source", "convention")
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
@@ -193,9 +193,11 @@ def says(options: Mapping[str, Any]) -> None:
 
 
 def _switched(name: str, value: Any) -> Any:
-    """A switch as a table writes it: true or false."""
-    if value is None or not switch(OPTIONS[name]):
-        return value if value is None or isinstance(value, (str, list, tuple)) else str(value)
+    """A switch as a table writes it: true or false; anything else as text, a list with commas."""
+    if value is None:
+        return None
+    if not switch(OPTIONS[name]):
+        return ",".join(map(str, value)) if isinstance(value, list) else str(value)
     word = str(value).strip().lower()
     if word not in (*TRUE, *FALSE):
         raise PlanError(f"{name}={shown(value)}", field=name, value=value, valid="true or false")

@@ -47,7 +47,8 @@ WALL = ("convention", "mtbf_device_hours", "storage_bandwidth", "restart", "chec
 READ = ("mtp", "as_family", "set")
 MOMENTS = ("timeline", "chart", "what_if")
 JOB, CATALOGS, PICTURES = "bursar.cli.job", "bursar.cli.catalogs", "bursar.report.pictures"
-MEASURED = "bursar.cli.measure"  # needs PyTorch
+MEASURED, PROFILED = "bursar.cli.measure", "bursar.cli.profile"
+NEED_TORCH = (MEASURED, PROFILED)
 HOST = ("offload",)
 LAUNCH = "bursar.cli.launch"
 

@@ -122,7 +122,8 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
     recompute = flag("fsdp_activation_checkpointing", fsdp.get("fsdp_activation_checkpointing", False))
     plan = Plan(
         data=devices, zero=3, precision=precision, grad_dtype=None if precision == "fp32" else "fp32",
-        recompute="full" if recompute else "none", checkpoint="non-reentrant" if recompute else given.get("checkpoint", "reentrant"),
+        recompute="full" if recompute else "none",
+        checkpoint="non-reentrant" if recompute else given.get("checkpoint", "reentrant"),
         offload=("optimizer", "parameters") if flag("fsdp_offload_params", fsdp.get("fsdp_offload_params", False)) else (),
         **_sharded(fsdp, named, devices, whole("num_machines", config.get("num_machines", 1))),
         **{name: given[name] for name in OPEN if given.get(name) is not None},
@@ -135,12 +136,14 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
 
 
 def _loaded(text: str) -> Section:
-    """YAML by its safe loader, which builds plain values alone."""
+    """YAML by its safe loader, which builds plain values alone; without aliases, which make small files large."""
     try:
         import yaml
     except ImportError:
         raise BursarError("reading YAML needs PyYAML", valid="pip install 'bursar[launch]'") from None
     try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise PlanError("a config has no aliases", field="file", valid="plain values")
         found = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise PlanError(f"not valid YAML: {str(error)[:100]}", field="file", valid="an Accelerate config") from None

@@ -125,8 +125,8 @@ def _enabled(config: Section, name: str) -> bool:
 
 
 def _batches(config: Section, given: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Micro-batch, data-parallel ranks and global batch: two of micro-batch, accumulation and global batch with the devices make the
-    third, and all three make the devices (deepspeed/runtime/config.py, `_configure_train_batch_size`)."""
+    """Micro-batch, data-parallel ranks and global batch: two of micro-batch, accumulation and global batch with the devices make
+    the third, and all three make the devices (deepspeed/runtime/config.py, `_configure_train_batch_size`)."""
     names = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size")
     micro, steps, batch = (whole(name, config[name]) if config.get(name) not in (None, "auto") else None for name in names)
     micro = micro if micro is not None else given.get("micro_batch")

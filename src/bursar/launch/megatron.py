@@ -23,12 +23,16 @@ NAMES = {"grad_reduce_in_fp32": "accumulate_allreduce_grads_in_fp32", "fp8": "fp
 ON_UNLESS = {"no_gradient_accumulation_fusion": "gradient_accumulation_fusion"}
 LISTS = ("recompute_modules", "cp_comm_type", "hierarchical_context_parallel_sizes")
 SWITCHES = (
-    "sequence_parallel", "use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather", "tp_comm_overlap", "bf16", "fp16",
-    "overlap_moe_expert_parallel_comm", "accumulate_allreduce_grads_in_fp32", "grad_reduce_in_bf16", "use_precision_aware_optimizer",
-    "no_gradient_accumulation_fusion", "moe_enable_deepep", "recompute_activations", "swiglu", "disable_bias_linear", "add_qkv_bias",
+    "sequence_parallel", "use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather", "tp_comm_overlap", "bf16",
+    "fp16",
+    "overlap_moe_expert_parallel_comm", "accumulate_allreduce_grads_in_fp32", "grad_reduce_in_bf16",
+    "use_precision_aware_optimizer",
+    "no_gradient_accumulation_fusion", "moe_enable_deepep", "recompute_activations", "swiglu", "disable_bias_linear",
+    "add_qkv_bias",
     "qk_layernorm", "group_query_attention", "untie_embeddings_and_output_weights", "use_rotary_position_embeddings",
     "moe_grouped_gemm", "use_torch_fsdp2", "use_megatron_fsdp", "use_custom_fsdp", "optimizer_cpu_offload", "cpu_offloading",
-    "fine_grained_activation_offloading", "fp8_param_gather", "distribute_saved_activations", "multi_latent_attention", "squared_relu",
+    "fine_grained_activation_offloading", "fp8_param_gather", "distribute_saved_activations", "multi_latent_attention",
+    "squared_relu",
     "account_for_embedding_in_pipeline_split", "account_for_loss_in_pipeline_split", "is_hybrid_model",
 )  # fmt: skip
 VALUES = (
@@ -38,10 +42,12 @@ VALUES = (
     "attention_dropout", "hidden_dropout", "expert_model_parallel_size", "expert_tensor_parallel_size", "optimizer",
     "recompute_granularity", "recompute_method", "recompute_num_layers", "num_layers_per_virtual_pipeline_stage",
     "num_virtual_stages_per_pipeline_rank", "pipeline_model_parallel_layout", "decoder_first_pipeline_num_layers",
-    "decoder_last_pipeline_num_layers", "num_distributed_optimizer_instances", "fp8_format", "fp8_recipe", "fp4_format", "fp4_recipe",
+    "decoder_last_pipeline_num_layers", "num_distributed_optimizer_instances", "fp8_format", "fp8_recipe", "fp4_format",
+    "fp4_recipe",
     "exp_avg_dtype", "exp_avg_sq_dtype", "main_grads_dtype", "main_params_dtype", "moe_token_dispatcher_type", "nproc_per_node",
     "nnodes", "optimizer_offload_fraction", "schedule_method", *[key for key in megatron_model.STRANGE if key not in SWITCHES],
 )  # fmt: skip
+HEAD = "#!/bin/sh\n# add arguments of data, tokenizer and optimizer: sh FILE --mock-data --lr 3e-4 …\n"
 KNOWN = frozenset((*SWITCHES, *VALUES, *LISTS))
 
 
@@ -61,7 +67,7 @@ def write(job: Job) -> str:
     node = max(count for count in divisors(plan.devices) if count <= job.node)
     lines = " \\\n".join(f"    {argument}" for argument in _arguments(keys))
     torchrun = f"torchrun --nproc-per-node {node} --nnodes {plan.devices // node}"
-    return f'#!/bin/sh\n# add arguments of data, tokenizer and optimizer: sh FILE --mock-data --lr 3e-4 …\n{torchrun} pretrain_gpt.py \\\n{lines} \\\n    "$@"\n'
+    return f'{HEAD}{torchrun} pretrain_gpt.py \\\n{lines} \\\n    "$@"\n'
 
 
 def _arguments(keys: Keys) -> Iterator[str]:

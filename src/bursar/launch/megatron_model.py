@@ -29,14 +29,16 @@ FAMILIES: Mapping[str, Keys] = {
 }
 # what such a config may have beside its sizes without another structure
 PLAIN: Mapping[str, tuple[Any, ...]] = {
-    "attention_bias": (None, False), "mlp_bias": (None, False), "use_sliding_window": (None, False), "mlp_only_layers": (None, [], ()),
+    "attention_bias": (None, False), "mlp_bias": (None, False), "use_sliding_window": (None, False),
+    "mlp_only_layers": (None, [], ()),
     "decoder_sparse_step": (None, 1), "attention_dropout": (None, 0, 0.0), "scale_attn_by_inverse_layer_idx": (None, False),
     "activation_function": (None, "gelu_new"),
 }  # fmt: skip
 # parts of a model that arguments say and that no family above has
 STRANGE = (
     "multi_latent_attention", "mtp_num_layers", "moe_shared_expert_intermediate_size", "hybrid_override_pattern", "is_hybrid_model",
-    "heterogeneous_layers_config_path", "heterogeneous_layers_config_encoded_json", "window_size", "squared_relu", "encoder_num_layers",
+    "heterogeneous_layers_config_path", "heterogeneous_layers_config_encoded_json", "window_size", "squared_relu",
+    "encoder_num_layers",
     "yaml_cfg", "experimental_attention_variant", "linear_attention_type", "moe_latent_size",
 )  # fmt: skip
 SIZES = ("num_layers", "hidden_size", "num_attention_heads")

@@ -38,7 +38,8 @@ WRITTEN = {key: section for section in reversed(list(SECTIONS)) for key in SECTI
 SWITCHES = frozenset({
     "use_distributed_optimizer", "overlap_grad_reduce", "overlap_param_gather", "grad_reduce_in_fp32", "use_megatron_fsdp",
     "use_precision_aware_optimizer", "optimizer_cpu_offload", "tp_comm_overlap", "overlap_moe_expert_parallel_comm", "fp8_param",
-    "sequence_parallel", "moe_enable_deepep", "gradient_accumulation_fusion", "cpu_offloading", "fine_grained_activation_offloading",
+    "sequence_parallel", "moe_enable_deepep", "gradient_accumulation_fusion", "cpu_offloading",
+    "fine_grained_activation_offloading",
 })  # fmt: skip
 # megatron/bridge/training/mixed_precision.py: names of whole recipes of precision
 PRECISIONS: Mapping[str, Keys] = {

@@ -224,7 +224,7 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
                           {theirs: ours for ours, theirs in ROTATIONS.items()}) if cp > 1 else "ring",
         reshard=_resharded(parallel, pp), overlap=("data", "tensor") if parallel.get("enable_async_tensor_parallel") else ("data",),
         offload=("optimizer", "parameters") if training.get("enable_cpu_offload") else (),
-        optimizer=word("optimizer.name", parts["optimizer"].get("name", "AdamW"), {theirs: ours for ours, theirs in OPTIMIZERS.items()}),
+        optimizer=word("optimizer.name", parts["optimizer"].get("name", "AdamW"), {name: our for our, name in OPTIMIZERS.items()}),
         update=word("optimizer.implementation", parts["optimizer"].get("implementation", "fused"), {w: w for w in HELD["update"]}),
         **_experts(parallel, tp), **_recomputed(parts["activation_checkpoint"]), **_read_stages(parallel, pp, local, model),
     )  # fmt: skip
@@ -318,7 +318,7 @@ def _read_stages(parallel: Section, pp: int, local: int, model: Any) -> dict[str
     if less != [0, 0] or each is None or layers is None:
         raise PlanError(
             "stages are read where pipeline_parallel_layers_per_stage says them and the ends have as many",
-            field="pipeline_parallel_layers_per_stage", value=each, valid="a number, and no less layers on the first and last stage",
+            field="pipeline_parallel_layers_per_stage", value=each, valid="a number, and no less layers on the ends",
         )  # fmt: skip
     chunks = share(layers, pp * whole("pipeline_parallel_layers_per_stage", each), "pp·pipeline_parallel_layers_per_stage")
     micro = whole("pipeline_parallel_microbatch_size", parallel.get("pipeline_parallel_microbatch_size", 1))

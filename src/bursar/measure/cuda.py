@@ -5,7 +5,7 @@
 | dropout | its mask in the working dtype | a bool for every element |
 | layer_norm | mean and 1/σ in the working dtype | both in FP32 |
 | scaled_dot_product_attention | its mask and result as they are; the written-out core where V is narrower than Q | \
-memory-efficient attention with a mask or a narrow V: rows of the log-sum-exp filled up to 32, of the mask to 8, the result by token |
+memory-efficient attention with a mask or a narrow V: rows of the log-sum-exp filled to 32, of the mask to 8, the result by token |
 | the same with dropout | the written-out core in FP32 | the state of the random numbers (16 to 24 bytes, left out here) |
 | logsigmoid | an exponential of every element | its input alone |
 

@@ -132,7 +132,7 @@ class _Cut:
         """The cost of a block under a recompute mode."""
         key = id(block), mode
         if key not in self.costs:
-            same = _of(block, mode)
+            same = _of(self._block(block), mode)
             self.costs[key] = self._cost(block, mode, layer=layer) if same == mode else self.cost(block, same, layer=layer)
         return self.costs[key]
 

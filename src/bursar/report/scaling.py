@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.report.tables import _run_line, _table, layout, screen
+from bursar.report.layout import layout
+from bursar.report.tables import _run_line, _table, screen
 from bursar.report.units import both, duration, percent, short
 from bursar.report.words import say
 

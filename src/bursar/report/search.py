@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.report.tables import layout
+from bursar.report.layout import layout
 from bursar.report.units import duration, gib
 from bursar.report.words import say
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.report import running
+from bursar.report import running, search
+from bursar.report.layout import layout
 from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
 
@@ -154,19 +155,6 @@ def _fit(peak: int, capacity: int | None, device: str | None, lang: str) -> str:
     return say("fits" if peak <= capacity else "fits_not", lang, **facts)
 
 
-def layout(plan: Mapping[str, Any]) -> str:
-    """A plan in one line; what is not in use is left out."""
-    sizes = [f"{name}{plan[name]}" for name in ("tp", "pp", "dp", "ep") if plan[name] > 1 or name in ("tp", "pp", "dp")]
-    if plan["ep"] > 1 and plan["etp"] != plan["tp"]:
-        sizes.append(f"etp{plan['etp']}")
-    if plan["cp"] > 1:
-        sizes.append(f"cp{plan['cp']}-{plan['cp_comm']}")
-    sizes += [plan["schedule"]] if plan["schedule"] not in ("1f1b", "interleaved") else []
-    sizes += [f"vp{plan['vp']}"] if plan["vp"] > 1 else []
-    sizes += ["sp"] if plan["sp"] else []
-    return " ".join([*sizes, f"zero{plan['zero']}", f"mb{plan['micro_batch']}", f"recompute-{plan['recompute']}"])
-
-
 def _memory(payload: Payload, lang: str, console: Console) -> None:
     plan = payload["plan"]
     _heading(console, payload["model"], layout(plan), f"{plan['precision']}, {plan['optimizer']}")
@@ -281,7 +269,6 @@ def _plan(payload: Payload, lang: str, console: Console) -> None:
     _job_lines(payload, lang, console)
     facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
     console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
-    from bursar.report import search
 
     if not payload["best"]:
         _nothing_fits(payload, lang, console)

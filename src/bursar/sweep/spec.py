@@ -10,11 +10,11 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar import __version__
 from bursar.devices import device
 from bursar.errors import PlanError, UnknownNameError, shown
 from bursar.model import load
@@ -118,7 +118,7 @@ def chunks(spec: Spec) -> Iterator[Chunk]:
     for start in range(0, len(spec.points), CHUNK):
         points = spec.points[start : start + CHUNK]
         asked = [[*point, seen[point.model], made[point.device]] for point in points]
-        yield Chunk(_digest([__version__, dict(spec.options), asked]), points, spec.options)
+        yield Chunk(_digest([version("bursar"), dict(spec.options), asked]), points, spec.options)
 
 
 def name(found: Sequence[Chunk]) -> str:

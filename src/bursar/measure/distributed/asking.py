@@ -17,8 +17,16 @@ from bursar.training import Training
 # families whose layers are cut by name (`tensors.py`, `experts.py`)
 FAMILIES = ("llama", "mistral", "mixtral", "qwen2")
 PRECISIONS = ("fp32", "bf16", "bf16-pure")
-SCHEDULES = ("gpipe", "1f1b", "interleaved", "zb-v", "dualpipe-v")
+# schedules of ours by PyTorch's class, and whether that takes several chunks of a rank
+SCHEDULES: Mapping[str, tuple[str, bool]] = {
+    "gpipe": ("ScheduleGPipe", False),
+    "1f1b": ("Schedule1F1B", False),
+    "interleaved": ("ScheduleInterleaved1F1B", True),
+    "zb-v": ("ScheduleZBVZeroBubble", True),
+    "dualpipe-v": ("ScheduleDualPipeV", True),
+}
 SHARDED = (2, 3)
+STATES = {"bf16-pure": "bf16"}  # torch.optim keeps states in the dtype of the weights
 
 SHARED = (
     "tp", "sp", "pp", "schedule", "vp", "dp", "zero", "shard_group", "ep",
@@ -82,7 +90,7 @@ def plan_of(asked: Mapping[str, Any], world: int) -> Plan:
         tensor=tensor, sequence=asked["sp"], expert=expert, expert_tensor=1, pipeline=pipeline, data=data,
         schedule=asked["schedule"] or ("interleaved" if asked["vp"] > 1 else "1f1b"), virtual=asked["vp"],
         shard_group=asked["shard_group"], micro_batch=asked["micro_batch"], precision=asked["precision"],
-        grad_dtype=asked["grad_dtype"], gathered="kept", **sharded,
+        grad_dtype=asked["grad_dtype"], gathered="kept", state_dtype=STATES.get(asked["precision"]), **sharded,
     )  # fmt: skip
 
 
@@ -101,7 +109,7 @@ def _carried(asked: Mapping[str, Any], data: int, zero: int) -> None:
     if asked["sp"] and asked["tp"] == 1:
         refuse("sp shares tokens over tp ranks", "sp", "--tp 2 and more")
     if asked["schedule"] not in (None, *SCHEDULES):
-        refuse(f"schedule={asked['schedule']}: PyTorch has none of that name", "schedule", SCHEDULES)
+        refuse(f"schedule={asked['schedule']}: PyTorch has none of that name", "schedule", tuple(SCHEDULES))
     if asked["ep"] > 1 and (asked["tp"] > 1 or asked["pp"] > 1 or data % asked["ep"] or asked["precision"] != "fp32"):
         refuse("expert parallelism is run beside data parallelism in fp32", "ep", "a divisor of dp, with tp=1, pp=1")
     if asked["ep"] > 1 and asked["shard_group"] is not None:

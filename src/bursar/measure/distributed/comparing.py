@@ -22,7 +22,7 @@ def compared(job: Training, index: int, found: Measured) -> Payload:
         "place": dict(found.place),
         "collectives": collectives,
         "memory": held,
-        "unknown": unknown,
+        "unknown": list(found.unknown),
         "exact": exact,
     }
 

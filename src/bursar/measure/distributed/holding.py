@@ -22,12 +22,12 @@ def storages(tensors: Iterable[Any]) -> int:
 
 
 def held(parameters: Iterable[Any], optimizer: Any) -> dict[str, int]:
-    """Bytes of weights, gradients and optimizer states; the count of steps, a number for each tensor, is apart."""
+    """Bytes of weights, gradients and optimizer states; the count of steps, one number for each tensor, is
+    left out."""
     own = list(parameters)
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
         "weights": storages(own),
         "gradients": storages([parameter.grad for parameter in own if parameter.grad is not None]),
         "optimizer_state": storages([state for state in states if state.dim()]),
-        "step_counts": storages([state for state in states if not state.dim()]),
     }

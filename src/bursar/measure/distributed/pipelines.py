@@ -11,15 +11,7 @@ from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining import schedules as known
 
 from bursar.errors import PlanError
-
-# schedules of ours by PyTorch's class, and whether that takes several chunks of a rank
-SCHEDULES: Mapping[str, tuple[str, bool]] = {
-    "gpipe": ("ScheduleGPipe", False),
-    "1f1b": ("Schedule1F1B", False),
-    "interleaved": ("ScheduleInterleaved1F1B", True),
-    "zb-v": ("ScheduleZBVZeroBubble", True),
-    "dualpipe-v": ("ScheduleDualPipeV", True),
-}
+from bursar.measure.distributed.asking import SCHEDULES
 
 
 class Shapes(NamedTuple):

@@ -72,15 +72,17 @@ def _loss(job: Training, index: int) -> Iterator[Sent]:
 
 
 def _norms(job: Training, index: int) -> Iterator[Sent]:
-    """Gradients of norms, which every rank has of its own tokens alone with sequence parallelism: once a step."""
+    """Gradients of norms, which every rank has of its own tokens alone with sequence parallelism: once a step, or before FSDP2
+    scatters those of a micro-batch."""
     if not (job.plan.sequence and job.plan.tensor > 1):
         return
+    each = job.micro_batches if job.plan.zero else 1
     for block, times in stage_of(job, index).blocks():
         for op in block.lines.values():
             if isinstance(op, RMSNorm):
                 tensors = [product(shape) for shape in op.shapes().values()]
-                value = size(sum(tensors), job.plan.recipe.rate["gradient"])
-                yield Sent("tensor", "all_reduce", times * len(tensors), times * value, "norms")
+                value = size(sum(tensors), job.plan.recipe.rate["weight"])
+                yield Sent("tensor", "all_reduce", each * times * len(tensors), each * times * value, "norms")
 
 
 class Gathered(NamedTuple):

@@ -24,8 +24,8 @@ from bursar.report.words import (
     profile,
     running,
     scaling,
-    sweep,
     search,
+    sweep,
     verify,
 )
 from bursar.report.words.words import Words

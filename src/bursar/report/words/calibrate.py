@@ -5,10 +5,10 @@ from __future__ import annotations
 from bursar.report.words.words import Words
 
 WORDS: dict[str, Words] = {
-    "calibrate_title": Words("{runs} runs of {jobs} jobs on {device}", "{device} 上 {jobs} 种训练任务的 {runs} 次训练"),
+    "calibrate_title": Words("{device}; runs: {runs}, different jobs: {jobs}", "{device} 上 {jobs} 种训练任务的 {runs} 次训练"),
     "calibrate_log": Words(
-        "{format} log: median of {points} steps after the first {left_out}, half of them within {scatter} of it",
-        "{format} 日志：去掉前 {left_out} 步后，取 {points} 步的中位数，其中一半与之相差不超过 {scatter}",
+        "{format} log: the median once warm (timed steps: {points}, left out: {left_out}), half of them within {scatter} of it",
+        "{format} 日志：去掉前 {left_out} 个计时点，取其后 {points} 个的中位数，其中一半与之相差不超过 {scatter}",
     ),
     "calibrate_log_mean": Words(
         "{format} log: the mean of the whole run, its start included, since no line times a step",

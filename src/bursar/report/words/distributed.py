@@ -31,8 +31,8 @@ WORDS: Mapping[str, Words] = {
         "其中：按词表切分的 logits 求损失时，每个词元合并三个 FP32 数，即最大值、指数和与标签得分",
     ),
     "distributed_cause_norms": Words(
-        "in this: gradients of norms are added up once a step, as every rank has those of its own tokens",
-        "其中：归一化层的梯度每步求和一次，因为各进程只有自己那部分词元的梯度",
+        "in this: gradients of norms are added up, as every rank has those of its own tokens alone",
+        "其中：归一化层的梯度需要求和，因为各进程只有自己那部分词元的梯度",
     ),
     "distributed_cause_root": Words(
         "less than ZeRO-3 says: FSDP2's root unit (embedding, last norm, head) stays whole until its backward pass",
