@@ -1,1 +1,0 @@
-"""Pictures are panels of marks: see `report/plot.py`."""
