@@ -43,7 +43,7 @@ def test_the_smallest_cluster_fits_and_smaller_ones_do_not() -> None:
     assert found.candidate.plan.devices == found.value
     assert found.candidate.peak <= H100.memory.si
     for fewer in [count for count in found.tried if count < found.value]:
-        assert inverse.best(replace(asked, devices=fewer)) is None
+        assert planner.best_if_any(replace(asked, devices=fewer)) is None
 
 
 def test_a_deadline_takes_more_devices() -> None:
@@ -69,7 +69,7 @@ def test_the_longest_context_fits_and_the_next_does_not() -> None:
     assert found.candidate.peak <= H100.memory.si
     longer = [length for length in found.tried if length > found.value]
     assert longer
-    assert all(inverse.best(replace(asked, length=length, global_batch=1)) is None for length in longer)
+    assert all(planner.best_if_any(replace(asked, length=length, global_batch=1)) is None for length in longer)
 
 
 def test_learned_positions_end_a_context() -> None:

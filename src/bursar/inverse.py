@@ -49,15 +49,6 @@ class Deadline:
         return self.days is None or (run is not None and run.days <= self.days)
 
 
-def best(space: Space) -> Candidate | None:
-    """The fastest plan that fits, None where none does or none keeps the rules."""
-    try:
-        found = planner.best_of(space, keep=1)
-    except PlanError:
-        return None
-    return found.best[0] if found.best else None
-
-
 def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
     """The fewest devices on which a plan fits and the deadline is kept: doublings, then eighths of the last one. The global batch
     grows where it must be split further."""
@@ -66,7 +57,7 @@ def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
     def works(devices: int) -> tuple[Candidate, jobs.Run | None] | None:
         tried.append(devices)
         larger = replace(space, devices=devices, global_batch=_split_over(space.global_batch, devices))
-        candidate = best(larger)
+        candidate = planner.best_if_any(larger)
         if candidate is None:
             return None
         run = deadline.run(larger, candidate)
@@ -114,7 +105,7 @@ def context(space: Space) -> Answer:
     def works(length: int) -> Candidate | None:
         tried.append(length)
         sequences = max(1, round(tokens / length / space.devices)) * space.devices
-        return best(replace(space, length=length, global_batch=sequences))
+        return planner.best_if_any(replace(space, length=length, global_batch=sequences))
 
     longest, found = 0, None
     for length in (LENGTH_UNIT * count for count in _doublings(LONGEST // LENGTH_UNIT)):
@@ -167,7 +158,7 @@ def model(options: dict[str, Any], device: Device) -> Answer:
         if spread.total > device.memory.si:
             continue
         tried.append(name)
-        candidate = best(space)
+        candidate = planner.best_if_any(space)
         if candidate is not None:
             return Answer(name, candidate, None, tuple(tried))
     return Answer(None, None, None, tuple(tried))

@@ -27,18 +27,10 @@ from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 
+from bursar.measure.cuda import BIAS_ROW, LOGSUMEXP_ROW, filled  # noqa: E402
+from bursar.measure.cuda import dropout as native_dropout  # noqa: E402
+
 DTYPES = {"fp32": torch.float32, "bf16-pure": torch.bfloat16}
-BIAS_ROW, LOGSUMEXP_ROW = 8, 32
-
-
-def native_dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Dropout as CUDA has it: the mask is a bool."""
-    return torch.ops.aten.native_dropout(x, p, True)[0] if training and p else x
-
-
-def filled(n: int, row: int) -> int:
-    """The next multiple of `row`."""
-    return -(-n // row) * row
 
 
 class Differences:

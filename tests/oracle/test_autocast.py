@@ -30,23 +30,13 @@ from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 
+from bursar.measure.cuda import EfficientAttention, aligned  # noqa: E402
+
 DTYPES = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
 POSITIONS = ("max_position_embeddings", "n_positions")  # beyond the lengths here
 NO_DROPOUT = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
 NAMES = [name for name, values in SMALL.items() if values["model_type"] in MODULES]
 RANDOM = sorted({*DENSE, "gpt2", "llama", "mistral", "qwen2", "qwen3"})
-
-
-class EfficientAttention(torch.autograd.Function):  # type: ignore[misc]
-    """Keeps Q, K, V, the result (token by token), the log-sum of rows filled up to a multiple of 32, and a bias where there is one
-    (aten/src/ATen/native/transformers/cuda/attention.cu)."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any, *bias: Any) -> Any:
-        batch, heads, seq, _ = q.shape
-        made = q.new_zeros((batch, seq, heads, v.shape[-1])).transpose(1, 2)
-        ctx.save_for_backward(q, k, v, made, torch.zeros((batch, heads, saved.filled(seq, 32))), *bias)
-        return made
 
 
 class Cuda(saved.Differences):
@@ -66,7 +56,7 @@ class Cuda(saved.Differences):
         if attn_mask is None and q.shape[-1] == v.shape[-1]:
             return self.attention(q, k, v, **named)
         assert not named.get("enable_gqa")
-        return EfficientAttention.apply(q, k, v, *(() if attn_mask is None else (others.aligned(attn_mask, self.dtype),)))
+        return EfficientAttention.apply(q, k, v, None if attn_mask is None else aligned(attn_mask, self.dtype))
 
     def in_place(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(torch.nn.functional, "dropout", saved.native_dropout)

@@ -24,13 +24,15 @@ from bursar.plan import Plan
 
 from . import reference
 from .differences import DIFFERENCES
-from .saved import DTYPES, Differences, filled, native_dropout
+from .saved import DTYPES, Differences, native_dropout
 from .small import SMALL
 from .test_saved_bytes_moe import GroupedProduct, Held
 from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 moe = pytest.importorskip("transformers.integrations.moe", reason="the oracle is transformers 5")
+
+from bursar.measure.cuda import EfficientAttention, aligned  # noqa: E402
 
 FAMILIES = (
     "bert", "falcon_mamba", "jamba", "mamba", "mamba2", "nemotron_h", "qwen2_5_vl", "qwen2_vl", "qwen3_next", "recurrent_gemma",
@@ -40,24 +42,6 @@ CONFIGS = [name for name, values in SMALL.items() if values["model_type"] in FAM
 SHAPES = [(7, 2), (20, 1), (16, 3)]  # length, sequences
 FUSED = torch.nn.functional.scaled_dot_product_attention
 LOG_SIGMOID = torch.nn.functional.logsigmoid
-
-
-class EfficientAttention(torch.autograd.Function):  # type: ignore[misc]
-    """Keeps Q, K, V, the result (token by token), the log-sum of rows filled up to a multiple of 32, and the bias as it is given
-    (aten/src/ATen/native/transformers/cuda/attention.cu)."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any, bias: Any) -> Any:
-        batch, heads, seq, _ = q.shape
-        made = q.new_zeros((batch, seq, heads, v.shape[-1])).transpose(1, 2)
-        ctx.save_for_backward(q, k, v, made, torch.zeros((batch, heads, filled(seq, 32))), bias)
-        return made
-
-
-def aligned(mask: Any, dtype: Any) -> Any:
-    """A mask as a bias in the working dtype, its rows at a multiple of 8 elements (`preprocess_mask`)."""
-    bias, keys = mask.to(dtype), mask.shape[-1]
-    return bias if keys % 8 == 0 else torch.nn.functional.pad(bias, (0, filled(keys, 8) - keys))[..., :keys]
 
 
 class Cuda(Differences):

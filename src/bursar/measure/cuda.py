@@ -54,7 +54,7 @@ class EfficientAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Any, k: Any, v: Any, bias: Any) -> Any:
         batch, heads, queries, _ = q.shape
-        made = q.new_empty((batch, queries, heads, v.shape[-1])).transpose(1, 2)
+        made = q.new_zeros((batch, queries, heads, v.shape[-1])).transpose(1, 2)
         logsumexp = torch.empty((batch, heads, filled(queries, LOGSUMEXP_ROW)), device=q.device, dtype=torch.float32)
         ctx.save_for_backward(q, k, v, made, logsumexp, *([] if bias is None else [bias]))
         return made

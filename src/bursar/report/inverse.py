@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.tables import screen
+from bursar.report.tables import _table, screen
 from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
 
@@ -60,10 +60,6 @@ def _offers(payload: Payload, lang: str, console: Console) -> None:
         cost = say("find_no_price", lang) if offer["cost_usd"] is None else f"{offer['cost_usd']:,.0f} USD"
         table.add_row(offer["device"], whole(offer["devices"]), f"{offer['days']:.1f}", cost, percent(offer["mfu"]))
     console.print(table if payload["offers"] else Text(say("find_nothing", lang), style="bold"))
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
 
 
 def _advice(payload: Payload, lang: str, console: Console) -> None:
