@@ -6,7 +6,6 @@ The register's groups 4 and 7 are replayed in test_register.py.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -19,21 +18,10 @@ from bursar.cli import main
 from bursar.errors import PlanError
 from bursar.ridge import bound, ceiling, ridge
 from bursar.static import static
+from tests.command import answer, refused
 
 GB = 10**9
 RUN = {"params": 70 * GB, "tokens": 15 * 10**12, "devices": 1024, "peak_flop_per_s": 990e12, "mfu": 0.5, "price": 2.0}
-
-
-def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
-    assert main([*line.split(), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
-
-
-def refused(capsys: pytest.CaptureFixture[str], line: str) -> str:
-    assert main(line.split()) == 2
-    return capsys.readouterr().err
 
 
 def test_seventy_billion_parameters() -> None:

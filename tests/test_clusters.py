@@ -3,9 +3,7 @@ what it must and no more, and that a user's own file is read by its table of key
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,16 +16,10 @@ from bursar.devices import device
 from bursar.errors import BursarError, FactError, PlanError
 from bursar.facts import Fact
 from bursar.network import network
+from tests.command import answer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TINY = 'device = "h100-sxm"\n[node]\ndevices = 8\n[network]\nbandwidth = "25 GB/s"\n'
-
-
-def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
-    assert main([*line.split(), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
 
 
 def refused(capsys: pytest.CaptureFixture[str], line: str) -> str:

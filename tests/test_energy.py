@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from bursar import devices, energy
@@ -12,13 +9,7 @@ from bursar.cli import main
 from bursar.clusters import cluster
 from bursar.errors import BursarError
 from bursar.facts import Fact
-
-
-def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
-    assert main([*line.split(), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
+from tests.command import answer
 
 
 @pytest.mark.parametrize(("hours", "mwh", "tonnes"), [

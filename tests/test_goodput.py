@@ -3,7 +3,6 @@ the published interruptions of Llama 3, checkpoint sizes as published; and MFU b
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from typing import Any
@@ -16,21 +15,10 @@ import bursar
 from bursar import Plan, Training, goodput
 from bursar.cli import main
 from bursar.errors import PlanError
+from tests.command import answer, refused
 
 MINUTE, HOUR = 60.0, 3600.0
 LLAMA = Plan(tensor=8, sequence=True, pipeline=16, data=128, zero=1)
-
-
-def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
-    assert main([*line.split(), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
-
-
-def refused(capsys: pytest.CaptureFixture[str], line: str) -> str:
-    assert main(line.split()) == 2
-    return capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("hours", "minutes"), [(24, 117), (6, 57), (0.25, 9.1)])

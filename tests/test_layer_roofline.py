@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 import bursar
@@ -12,13 +9,7 @@ from bursar import Plan, Training, layer_roofline
 from bursar.cli import main
 from bursar.report import roofline
 from bursar.report.plot import Dots, Line
-
-
-def answer(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
-    assert main([*line.split(), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
+from tests.command import answer
 
 
 @pytest.mark.parametrize("name", ["llama-3-8b", "mixtral-8x7b", "deepseek-v3", "gpt2", "mamba2-codestral-7b", "gemma2-9b"])
