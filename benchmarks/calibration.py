@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.published_runs import read
 from benchmarks.timed.statistics import Timed, _job, kinds, timed
 
-from bursar import multipliers
+from bursar.calibrate import multipliers
 from bursar.calibrate.fit import known, ridge
 
 HOSTS = ("nanotron", "megatron-ci")

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timed import Row
 
 from bursar import Training
-from bursar.devices import band
 from bursar.errors import BursarError
+from bursar.machines.devices import band
 from bursar.planner import Found, Space, best_of
 from bursar.report.tables import layout
 

@@ -13,11 +13,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import bursar
-from bursar import Plan, Training, budget
+from bursar import Plan, Training
 from bursar.cli import main
 from bursar.errors import PlanError
-from bursar.ridge import bound, ceiling, ridge
-from bursar.static import static
+from bursar.questions import budget
+from bursar.questions.ridge import bound, ceiling, ridge
+from bursar.questions.static import static
 from tests.command import answer, refused
 
 GB = 10**9

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 import bursar
-from bursar import Plan, Training, jobs, multipliers
-from bursar.calibrate import file, fit, logs, runs
+from bursar import Plan, Training, jobs
+from bursar.calibrate import file, fit, logs, multipliers, runs
 from bursar.calibrate.logs.point import Point
+from bursar.calibrate.multipliers import Multipliers
 from bursar.calibrate.runs import MEASURES, Run
 from bursar.calibrate.steady import steady
 from bursar.cli import main
-from bursar.conventions import train_flops
-from bursar.devices import band_of, rates
 from bursar.errors import BursarError, FactError, PlanError
 from bursar.facts import Fact
-from bursar.multipliers import Multipliers
+from bursar.machines.devices import band_of, rates
 from bursar.options import OPTIONS
+from bursar.questions.conventions import train_flops
 from bursar.step import Step
 
 # NVIDIA/Megatron-LM issue 756, 2024-04-06

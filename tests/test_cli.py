@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from bursar import catalog, devices
+from bursar import catalog
 from bursar.cli import VERBS, main
 from bursar.cli.verb import NEED_TORCH, Verb
+from bursar.machines import devices
 from bursar.options import OPTIONS
 from bursar.options import TABLES as OPTION_TABLES
 from bursar.report.words import TOPICS, WORDS

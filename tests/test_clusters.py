@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar import clusters, devices, own
+from bursar import own
 from bursar.cli import main
-from bursar.clusters import cluster
-from bursar.devices import device
 from bursar.errors import BursarError, FactError, PlanError
 from bursar.facts import Fact
-from bursar.network import network
+from bursar.machines import clusters, devices
+from bursar.machines.clusters import cluster
+from bursar.machines.devices import device
+from bursar.machines.network import network
 from tests.command import answer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bursar import Plan, Step, Training, load
-from bursar.devices import device
 from bursar.errors import BursarError, PlanError
-from bursar.network import network
+from bursar.machines.devices import device
+from bursar.machines.network import network
 from bursar.ops.context import ContextCollective, GatherKeys, Ring, SpreadAttention
 from bursar.ops.elementwise import Rotary
 from bursar.ops.learned import ClassToken

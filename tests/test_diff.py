@@ -10,11 +10,11 @@ import pytest
 
 from bursar import catalog, facts
 from bursar.cli import main
-from bursar.conventions import CONVENTIONS, PARTS, train_flops
-from bursar.devices import device
 from bursar.errors import PlanError, UnknownNameError
+from bursar.machines.devices import device
 from bursar.model import load
 from bursar.plan import Plan
+from bursar.questions.conventions import CONVENTIONS, PARTS, train_flops
 from bursar.step import Step
 from bursar.training import Training
 

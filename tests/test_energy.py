@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bursar import devices, energy
 from bursar.cli import main
-from bursar.clusters import cluster
 from bursar.errors import BursarError
 from bursar.facts import Fact
+from bursar.machines import devices
+from bursar.machines.clusters import cluster
+from bursar.questions import energy
 from tests.command import answer
 
 

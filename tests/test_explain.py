@@ -19,7 +19,6 @@ import sympy
 
 from bursar import catalog, families
 from bursar.cli import main
-from bursar.devices import device
 from bursar.errors import BursarError
 from bursar.explain import readable
 from bursar.explain.activations import activations
@@ -31,6 +30,7 @@ from bursar.explain.params import params
 from bursar.explain.reasons import REASONS, ROWS
 from bursar.explain.step import Explained, Step
 from bursar.explain.time import time as seconds
+from bursar.machines.devices import device
 from bursar.model import Model, load
 from bursar.plan import Plan
 from bursar.report.words import WORDS

@@ -7,11 +7,12 @@ import json
 
 import pytest
 
-from bursar import catalog, devices, families
+from bursar import catalog, families
 from bursar.errors import FactError
 from bursar.facts import UNITS, Fact, Source, data, read_facts, sources
 from bursar.kernels import IMPLEMENTATIONS
-from bursar.network import network
+from bursar.machines import devices
+from bursar.machines.network import network
 from bursar.optimizers import OPTIMIZERS
 from bursar.precision import RECIPES
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bursar
-from bursar import Plan, Training, goodput
+from bursar import Plan, Training
 from bursar.cli import main
 from bursar.errors import PlanError
+from bursar.questions import goodput
 from tests.command import answer, refused
 
 MINUTE, HOUR = 60.0, 3600.0

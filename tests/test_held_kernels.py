@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 import bursar
-from bursar import Plan, Training, timeline
-from bursar.memory import Memory
+from bursar import Plan, Training
+from bursar.memory.peaks import Memory
+from bursar.questions import timeline
 
 TOKENS, H, F, VOCAB, LAYERS = 512, 64, 256, 1024, 3
 LLAMA = {

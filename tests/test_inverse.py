@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from bursar import adviser, inverse, planner, whatif
+from bursar import planner
 from bursar.cli import main
-from bursar.devices import device
+from bursar.machines.devices import device
 from bursar.model import load
 from bursar.options import OPTIONS
 from bursar.plan import Plan
 from bursar.planner import Space
+from bursar.questions import adviser, inverse, whatif
 from bursar.training import Training
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}

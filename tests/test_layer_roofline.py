@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import bursar
-from bursar import Plan, Training, layer_roofline
+from bursar import Plan, Training
 from bursar.cli import main
+from bursar.questions import layer_roofline
 from bursar.report import roofline
 from bursar.report.plot import Dots, Line
 from tests.command import answer

@@ -7,7 +7,7 @@ import pytest
 
 from bursar import Plan, Step, load
 from bursar.dims import power_of_two
-from bursar.liveness import Passes, sized
+from bursar.memory.liveness import Passes, sized
 
 TOKENS, H, VOCAB = 8192, 4096, 128256
 

@@ -16,8 +16,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bursar import Plan, Training, device, load, whatif
+from bursar import Plan, Training, device, load
 from bursar.cli import main
+from bursar.questions import whatif
 from bursar.report import chart, plot
 from bursar.report.words import say
 

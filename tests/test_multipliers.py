@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 import bursar
-from bursar import Plan, Training, multipliers
-from bursar.devices import band
-from bursar.multipliers import Multipliers
+from bursar import Plan, Training
+from bursar.calibrate import multipliers
+from bursar.calibrate.multipliers import Multipliers
+from bursar.machines.devices import band
 
 RUNS = [
     (Plan(tensor=tensor, sequence=tensor > 1, data=8 // tensor, zero=zero, launch="graph"), length)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import bursar
-from bursar import Plan, Training, devices, host, timeline
+from bursar import Plan, Training
 from bursar.cli import main
 from bursar.errors import BursarError, PlanError
-from bursar.memory import Memory
+from bursar.machines import devices, host
+from bursar.memory.peaks import Memory
 from bursar.parallel import offload
+from bursar.questions import timeline
 
 MODEL = bursar.load("llama-3-8b")
 N = 8_030_261_248

@@ -15,7 +15,7 @@ from bursar import Plan, Training
 from bursar.cli import catalogs
 from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import sources
-from bursar.memory import Memory
+from bursar.memory.peaks import Memory
 from bursar.ops.linear import Linear
 from bursar.optimizers import OPTIMIZERS, UPDATES, optimizer
 from bursar.optimizers.states import Weight

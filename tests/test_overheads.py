@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import sympy
 
-from bursar import Plan, Training, device, load, overheads
+from bursar import Plan, Training, device, load
 from bursar.cli import main
 from bursar.facts import Fact
-from bursar.overheads import LEVELS, buffers, communicators, of_plan, runtime
+from bursar.memory import overheads
+from bursar.memory.overheads import LEVELS, buffers, communicators, of_plan, runtime
 
 MIB = 2**20
 H100, A100 = device("h100-sxm"), device("a100-80-sxm")

@@ -9,12 +9,12 @@ import pytest
 
 import bursar
 from bursar import Plan, Training
+from bursar.calibrate.multipliers import Multipliers, scaled
 from bursar.cli import main
 from bursar.errors import PlanError
-from bursar.multipliers import Multipliers, scaled
-from bursar.network import distinct
+from bursar.machines.network import distinct
 from bursar.parallel import overlap
-from bursar.step_time import Seconds
+from bursar.seconds.step_time import Seconds
 
 MOE = Plan(data=16, expert=16, expert_tensor=1, zero=1)
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bursar import Plan, Training, jobs, load, memory, options, rules
-from bursar.devices import device
+from bursar import Plan, Training, jobs, load, options, rules
 from bursar.errors import PlanError
+from bursar.machines.devices import device
+from bursar.memory import peaks
 from bursar.parallel import pipeline
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import SCHEDULES, events
@@ -132,7 +133,7 @@ def test_activations_are_those_of_the_passes(name: str) -> None:
     found = training(plan_of(name))
     for rank in range(STAGES):
         place = next(at for at, stage in enumerate(found.stages) if rank in stage.indices)
-        held = memory.of_stage(rank, found.stage_loads[place], found.held[place], found.plan, found.micro_batches)
+        held = peaks.of_stage(rank, found.stage_loads[place], found.held[place], found.plan, found.micro_batches)
         assert held.activations + held.logits == walked(found, rank)
 
 

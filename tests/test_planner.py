@@ -13,10 +13,10 @@ import pytest
 
 import bursar
 from bursar import rules
-from bursar.devices import device
 from bursar.dims import divisors
 from bursar.errors import PlanError
 from bursar.jobs import suited
+from bursar.machines.devices import device
 from bursar.parallel.schedules import SCHEDULES
 from bursar.plan import Plan
 from bursar.planner import AXES, MAX_MICRO_BATCH, Found, Space, best_of, score, sensitivity, smallest_cluster

@@ -13,7 +13,7 @@ import bursar
 from bursar import Plan, Training, catalog, load
 from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import sources
-from bursar.memory import Memory
+from bursar.memory.peaks import Memory
 from bursar.ops.linear import Linear
 from bursar.precision import BITS, GRADIENTS, RECIPES, STATES, WIDTHS, bits_of, recipe, stored_bytes
 from bursar.tree import Architecture, Block, Input, Repeat

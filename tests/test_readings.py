@@ -23,8 +23,10 @@ import bursar
 from bursar import catalog, facts, families, ledger
 from bursar.formula import FORMULAS
 from bursar.kernels import IMPLEMENTATIONS
+from bursar.machines.network import Group, Network
+from bursar.machines.roofline import Roofline
+from bursar.memory.overheads import Buffers, Connected
 from bursar.model import Model, load
-from bursar.network import Group, Network
 from bursar.notation import LETTERS
 from bursar.ops.adapters import Adapter, Magnitude, ScaledAdd
 from bursar.ops.attention import Attention, AttentionCore, CrossAttention
@@ -52,11 +54,9 @@ from bursar.ops.softcap import SoftCap
 from bursar.ops.sparse import Index, IndexLinear, IndexNorm, IndexRotary, SelectedAttention, Shared
 from bursar.ops.windows import WindowAttention
 from bursar.optimizers import OPTIMIZERS
-from bursar.overheads import Buffers, Connected
 from bursar.parallel.fsdp import Unit, Units
 from bursar.parallel.schedules import SCHEDULES, Passes, Schedule
 from bursar.precision import RECIPES
-from bursar.roofline import Roofline
 from bursar.step import Step
 from bursar.theory.convolution import Convolution
 from bursar.theory.elementwise import Elementwise

@@ -19,15 +19,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bursar import Model, Plan, Step, Training, ledger, load, recompute, rules, step_time
-from bursar.devices import device
+from bursar import Model, Plan, Step, Training, ledger, load, recompute, rules
 from bursar.dims import divisors
 from bursar.errors import PlanError
+from bursar.machines.devices import device
 from bursar.ops.collective import Collective
 from bursar.parallel import context, pipeline
 from bursar.plan import DEGREES
 from bursar.precision import size
 from bursar.rules import Job
+from bursar.seconds import step_time
 from bursar.tree import Block, Line
 
 H100 = device("h100-sxm")

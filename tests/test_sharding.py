@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bursar import Plan, PlanError, Training, load
-from bursar.devices import device
-from bursar.network import network
+from bursar.machines.devices import device
+from bursar.machines.network import network
 from bursar.parallel import expert
 
 H100 = device("h100-sxm")

@@ -7,10 +7,11 @@ import json
 import pytest
 
 import bursar
-from bursar import Plan, Training, time_ledger
+from bursar import Plan, Training
 from bursar.cli import main
 from bursar.facts import sources
 from bursar.formula import FORMULAS
+from bursar.questions import time_ledger
 
 JOBS = {
     "tensor and pipeline": ("llama-3-70b", Plan(tensor=8, sequence=True, pipeline=4, data=2, zero=1), "h100"),

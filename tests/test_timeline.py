@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bursar import Model, Plan, Training, catalog, load, rules, timeline
+from bursar import Model, Plan, Training, catalog, load, rules
 from bursar.errors import PlanError
-from bursar.liveness import Passes, Sized, sized
-from bursar.memory import Memory
-from bursar.moments import Moment
+from bursar.memory.liveness import Passes, Sized, sized
+from bursar.memory.moments import Moment
+from bursar.memory.peaks import Memory
+from bursar.memory.wiring import moments, sizes
+from bursar.questions import timeline
 from bursar.step import Step
-from bursar.wiring import moments, sizes
 
 from .test_rewrites import LENGTH, jobs
 

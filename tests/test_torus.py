@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 
 from bursar import Plan, Training, load
-from bursar.devices import device
-from bursar.network import network
-from bursar.torus import hops, spanned
+from bursar.machines.devices import device
+from bursar.machines.network import network
+from bursar.machines.torus import hops, spanned
 
 V5E = device("tpu-v5e")  # a pod is a torus of 16 × 16, whose chips have four links
 

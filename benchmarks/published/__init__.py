@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bursar import Training, overheads
+from bursar import Training
+from bursar.memory import overheads
 
 GIB = 2**30
 MIB = 2**20

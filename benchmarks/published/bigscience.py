@@ -12,8 +12,8 @@ from pathlib import Path
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import workspace_memory
 from bursar.errors import BursarError
+from bursar.machines.devices import workspace_memory
 
 from . import GIB, Row, number, replayed, table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import workspace_memory
+from bursar.machines.devices import workspace_memory
 
 from . import MIB, Row, replayed, table
 

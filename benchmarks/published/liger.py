@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar import liveness
 from bursar.kernels import Kernels
-from bursar.liveness import Passes
+from bursar.memory import liveness
+from bursar.memory.liveness import Passes
 from bursar.ops.blocks import gated_mlp
 from bursar.ops.elementwise import LayerNorm, RMSNorm
 from bursar.ops.linear import Loss

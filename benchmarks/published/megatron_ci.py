@@ -15,8 +15,8 @@ from typing import Any
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import workspace_memory
 from bursar.errors import BursarError
+from bursar.machines.devices import workspace_memory
 
 from . import Row, device_of, replayed, table
 

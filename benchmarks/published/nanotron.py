@@ -17,7 +17,7 @@ from typing import Any
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import workspace_memory
+from bursar.machines.devices import workspace_memory
 
 from . import GIB, Row, replayed, table
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import workspace_memory
+from bursar.machines.devices import workspace_memory
 
 from . import Row, replayed, table
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import bursar
 from bursar import Model, Plan, Training, catalog
-from bursar.devices import Device
 from bursar.facts import Fact, Source
+from bursar.machines.devices import Device
 from bursar.parallel.pipeline import lengths
 
 DEVICES = {
@@ -60,18 +60,18 @@ def wired(name: str, port: float | None = None) -> Device:
 
 
 @lru_cache(maxsize=1024)
-def _built(config: str) -> Model:
-    return bursar.load(json.loads(config))
+def _built(config: str, mtp: bool) -> Model:
+    return bursar.load(json.loads(config), mtp=mtp)
 
 
-def built(config: dict[str, Any]) -> Model:
+def built(config: dict[str, Any], *, mtp: bool = False) -> Model:
     """A model of a config, one object for equal ones."""
-    return _built(json.dumps(config, sort_keys=True))
+    return _built(json.dumps(config, sort_keys=True), mtp)
 
 
-def named(name: str, **changes: Any) -> Model:
+def named(name: str, *, mtp: bool = False, **changes: Any) -> Model:
     """A model of the catalog, with other values where a run had them."""
-    return built({**catalog.find(name).values, **changes})
+    return built({**catalog.find(name).values, **changes}, mtp=mtp)
 
 
 def shaped(row: dict[str, str], vocab: int | None = None) -> Model:

@@ -10,9 +10,9 @@ from benchmarks.published import table
 
 import bursar
 from bursar import Plan
-from bursar.devices import Device
 from bursar.errors import BursarError
 from bursar.facts import Fact, Source
+from bursar.machines.devices import Device
 
 from . import Row, Rows, Unread, shaped, training
 

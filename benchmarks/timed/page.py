@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bursar.devices import band
+from bursar.machines.devices import band
 
 from . import Unread
 from .statistics import Errors, Timed, after_three, errors, left_out_once

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bursar import multipliers
-from bursar.devices import band
-from bursar.multipliers import Multipliers
+from bursar.calibrate import multipliers
+from bursar.calibrate.multipliers import Multipliers
+from bursar.machines.devices import band
 from bursar.parallel.expert import routed
 
 from . import Row

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bursar.devices import Device, device
     from bursar.errors import BursarError, ConfigError, PlanError
     from bursar.facts import Fact
     from bursar.ledger import Entry, Ledger
+    from bursar.machines.devices import Device, device
     from bursar.model import Model, load
     from bursar.plan import Plan
     from bursar.planner import search
@@ -41,7 +41,7 @@ __all__ = [
 
 _HOME = {
     "errors": ("BursarError", "ConfigError", "PlanError"),
-    "devices": ("Device", "device"),
+    "machines.devices": ("Device", "device"),
     "facts": ("Fact",),
     "ledger": ("Entry", "Ledger"),
     "model": ("Model", "load"),

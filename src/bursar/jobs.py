@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bursar.devices import Device, band_of, price
 from bursar.dims import ceil_div, divisors, split
 from bursar.errors import PlanError
 from bursar.facts import Fact
+from bursar.machines.devices import Device, band_of, price
 from bursar.model import Model
 from bursar.plan import CLI_NAMES, Plan
 from bursar.training import Training

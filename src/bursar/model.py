@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bursar import catalog, families, ledger, memory
+from bursar import catalog, families, ledger
 from bursar.catalog import Published
 from bursar.config import Config
 from bursar.dims import Dim
 from bursar.errors import PlanError
 from bursar.ledger import Ledger
+from bursar.memory import peaks
 from bursar.ops.attention import AttentionCore, CrossAttention
 from bursar.ops.linear import Embedding, Head, PositionEmbedding
 from bursar.ops.moe import Experts
@@ -254,7 +255,7 @@ def _activations(training: Training) -> Activations:
     tail = [training.loads[id(block)] for block in stage.tail]
     return Activations(
         layers=tuple(found.values()),
-        shared=memory.sum_of_tables(training.loads.values()),
+        shared=peaks.sum_of_tables(training.loads.values()),
         embedding=sum([training.loads[id(block)].kept for block in stage.stem]),
         head=sum([load.kept for load in tail]),
         loss=sum([load.logits for load in tail]),

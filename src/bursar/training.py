@@ -6,28 +6,30 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol
 
-from bursar import holdings, ledger, memory, moments, offloading, overheads, recompute, schedule_time, step_time
-from bursar.devices import Device, Rates, rates_of
+from bursar import holdings, ledger, recompute
 from bursar.dims import Dim, at_least, most, split
 from bursar.errors import PlanError
-from bursar.host import Host, host
 from bursar.kernels import Kernels
 from bursar.ledger import Ledger
-from bursar.machine import Machine, placed
-from bursar.memory import Load, Memory, StageLoad
-from bursar.moments import Moment
-from bursar.network import network
-from bursar.offloading import Hosted
-from bursar.overheads import Overhead, Reserved
+from bursar.machines.devices import Device, Rates, rates_of
+from bursar.machines.host import Host, host
+from bursar.machines.machine import Machine, placed
+from bursar.machines.network import network
+from bursar.machines.roofline import roofline
+from bursar.memory import moments, overheads, peaks
+from bursar.memory.moments import Moment
+from bursar.memory.overheads import Overhead, Reserved
+from bursar.memory.peaks import Load, Memory, StageLoad
 from bursar.parallel.data import Held
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import Passes, schedule
 from bursar.plan import Plan
 from bursar.plan import repeated_flops as marked_flops
-from bursar.roofline import roofline
 from bursar.rules import Job, check
+from bursar.seconds import offloading, schedule_time, step_time
+from bursar.seconds.offloading import Hosted
+from bursar.seconds.step_time import Pace, Seconds
 from bursar.step import Step
-from bursar.step_time import Pace, Seconds
 from bursar.tree import Architecture, Block
 
 
@@ -90,7 +92,7 @@ class Training:
     @cached_property
     def loads(self) -> dict[int, Load]:
         """What a rank holds for every block that differs."""
-        load = memory.load if self.plan.many else memory.load_once
+        load = peaks.load if self.plan.many else peaks.load_once
         found = {id(block): load(block, self.step, self.plan, self.kernels, mode) for block, mode in self._modes.items()}
         if "activations" in self.plan.offload:
             layers = {id(block) for stage in self.stages for _, _, block in stage.layers}
@@ -99,21 +101,21 @@ class Training:
 
     @cached_property
     def stage_loads(self) -> tuple[StageLoad, ...]:
-        return tuple([memory.stage_load(stage, self.loads, self.waits) for stage in self.stages])
+        return tuple([peaks.stage_load(stage, self.loads, self.waits) for stage in self.stages])
 
     @cached_property
     def waits(self) -> dict[int, Dim]:
         """Bytes of every block that wait for its weight gradients, where the schedule puts these off."""
         if not schedule(self.plan.schedule).splits:
             return {}
-        return {id(block): memory.waiting(block, self.step, self.plan, self.kernels) for block in self._modes}
+        return {id(block): peaks.waiting(block, self.step, self.plan, self.kernels) for block in self._modes}
 
     @cached_property
     def held(self) -> tuple[Held, ...]:
         """Parameters that one rank of every stage holds, by use."""
         if self.plan.sharding == "per-parameter":
-            return tuple([memory.held_per_parameter(stage, self.step, self.plan) for stage in self.stages])
-        return tuple([memory.held(load, self.plan) for load in self.stage_loads])
+            return tuple([peaks.held_per_parameter(stage, self.step, self.plan) for stage in self.stages])
+        return tuple([peaks.held(load, self.plan) for load in self.stage_loads])
 
     @cached_property
     def _modes(self) -> dict[Block, str]:
@@ -138,7 +140,7 @@ class Training:
         )
 
     def _peak(self, index: int, place: int) -> Dim:
-        if memory.gradients_of(self.plan) != "allocated":
+        if peaks.gradients_of(self.plan) != "allocated":
             return self._moment(index, place).memory.peak
         return moments.peak(self.standing(index, place, self.micro_batches), self.stage_loads[place], self.update_bytes(place))
 
@@ -157,7 +159,7 @@ class Training:
 
     def _moment(self, index: int, place: int) -> Moment:
         load, update, m = self.stage_loads[place], self.update_bytes(place), self.micro_batches
-        gradients = memory.gradients_of(self.plan)
+        gradients = peaks.gradients_of(self.plan)
         standing = self.standing(index, place, m)
         if gradients == "allocated":
             return moments.at_peak(standing, load, update)
@@ -168,7 +170,7 @@ class Training:
 
     def standing(self, index: int, place: int, micro_batches: Dim) -> Memory:
         """What stands on a rank while a micro-batch is at work."""
-        found = memory.of_stage(index, self.stage_loads[place], self.held[place], self.plan, micro_batches, self.runtime)
+        found = peaks.of_stage(index, self.stage_loads[place], self.held[place], self.plan, micro_batches, self.runtime)
         return offloading.standing(found, self.stage_loads[place], self.plan) if self.plan.offload else found
 
     @cached_property

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from bursar import Plan, Training, device, load
-from bursar.devices import names as devices
 from bursar.errors import BursarError
+from bursar.machines.devices import names as devices
 from bursar.measure import Meter, machines, trace
 from bursar.measure.batches import read
 from bursar.measure.lengths import Batch

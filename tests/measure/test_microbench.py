@@ -13,8 +13,8 @@ import bursar
 from bursar import Plan, Training
 from bursar.calibrate import device_file
 from bursar.calibrate.device_file import Measured, Number
-from bursar.devices import OWN, Rates, rates_of
 from bursar.errors import BursarError
+from bursar.machines.devices import OWN, Rates, rates_of
 from bursar.measure import microbench
 
 NEEDED = {

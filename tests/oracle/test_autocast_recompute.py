@@ -12,7 +12,8 @@ from functools import partial
 
 import pytest
 
-from bursar import Plan, Training, load, timeline
+from bursar import Plan, Training, load
+from bursar.questions import timeline
 
 from . import reference, test_peak
 from . import test_recompute as plain

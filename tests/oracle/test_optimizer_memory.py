@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bursar import Plan, Training, moments
+from bursar import Plan, Training
+from bursar.memory import moments
 from bursar.ops.linear import Linear
 from bursar.optimizers import OPTIMIZERS, optimizer
 from bursar.optimizers.states import Weight

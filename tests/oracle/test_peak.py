@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import pytest
 
-from bursar import Plan, Training, load, timeline
+from bursar import Plan, Training, load
 from bursar.kernels import IMPLEMENTATIONS, Kernels
 from bursar.kernels.registry import Implementation
+from bursar.questions import timeline
 
 from . import reference
 from .small import SMALL

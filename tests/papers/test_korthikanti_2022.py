@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sympy
 
-from bursar import Plan, Step, load, memory
+from bursar import Plan, Step, load
+from bursar.memory import peaks
 from bursar.tree import Block
 
 s, b, h, a, t = sympy.symbols("s b h a t", positive=True, integer=True)
@@ -27,7 +28,7 @@ def gpt_layer() -> Block:
 def kept(mode: str = "none", **degrees: Any) -> sympy.Expr:
     """Bytes that a rank keeps for one layer, by our rewrites and kernels."""
     plan = Plan(kernels=TEXTBOOK, precision="fp16", **degrees)
-    return memory.load(plan.block(gpt_layer()), Step(b, s), plan, plan.kernels_of("gpt2"), mode).kept
+    return peaks.load(plan.block(gpt_layer()), Step(b, s), plan, plan.kernels_of("gpt2"), mode).kept
 
 
 def same(ours: sympy.Expr, printed: sympy.Expr) -> bool:
@@ -113,7 +114,7 @@ def test_section_4_3_over_symbols() -> None:
     model, plan = load("gpt3-175b").in_words, Plan(kernels=TEXTBOOK)
     vocab = sympy.Symbol("V", positive=True, integer=True)
     (stem,), (tail,) = (
-        [memory.load(block, Step(b, s), plan, plan.kernels_of("gpt2"), "none") for block in part]
+        [peaks.load(block, Step(b, s), plan, plan.kernels_of("gpt2"), "none") for block in part]
         for part in (model.stem, model.tail)
     )
     assert same(stem.kept, s * b * h)

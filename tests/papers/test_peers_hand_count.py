@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from bursar import Plan, Training, load
-from bursar.memory import Memory
+from bursar.memory.peaks import Memory
 
 GIB = 2**30
 H, F, A, K, D, VOCAB = 8192, 28672, 64, 8, 128, 128256

@@ -14,7 +14,7 @@ import pytest
 
 import bursar
 from bursar import Plan, Training
-from bursar.devices import band
+from bursar.machines.devices import band
 
 
 class Run(NamedTuple):

@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import pytest
 
-from bursar.network import Network
+from bursar.machines.network import Network
+from bursar.machines.roofline import Roofline
 from bursar.parallel.schedules import SCHEDULES, Passes, in_flight
-from bursar.roofline import Roofline
 
 NOTHING = dict.fromkeys(("narrow", "grouped", "attention_head", "attention_backward", "attention_older", "permute", "loss"), 1.0)
 MIB = 2**20

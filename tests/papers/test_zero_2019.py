@@ -12,7 +12,7 @@ import sympy
 
 from bursar import Plan
 from bursar.dims import Dim
-from bursar.network import VOLUME
+from bursar.machines.network import VOLUME
 from bursar.parallel import data
 
 PSI, RANKS = 7_500_000_000, 64  # figure 1

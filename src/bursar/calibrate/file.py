@@ -11,11 +11,12 @@ import json
 from dataclasses import fields, replace
 from typing import NamedTuple
 
-from bursar import multipliers, own
-from bursar.devices import Device, Rates, rates_of
+from bursar import own
+from bursar.calibrate import multipliers
+from bursar.calibrate.multipliers import Multipliers
 from bursar.errors import PlanError, shown
 from bursar.facts import Fact
-from bursar.multipliers import Multipliers
+from bursar.machines.devices import Device, Rates, rates_of
 from bursar.own import Key
 
 KEYS = {

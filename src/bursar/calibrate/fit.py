@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bursar import multipliers
+from bursar.calibrate import multipliers
+from bursar.calibrate.multipliers import Multipliers
 from bursar.calibrate.runs import Run
 from bursar.errors import PlanError
 from bursar.facts import Fact, data, read_facts, read_sources, read_toml
-from bursar.multipliers import Multipliers
 
 TURNS = 4  # of taking the tangent where the last fit ended
 PUBLISHED = 4  # runs that the published ones count as, beside one's own errors

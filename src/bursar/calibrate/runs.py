@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar import conventions, jobs
+from bursar import jobs
 from bursar.catalog import names as catalogued
-from bursar.clusters import cluster
-from bursar.devices import Device, device
 from bursar.errors import BursarError, PlanError, UnknownNameError, shown
+from bursar.machines.clusters import cluster
+from bursar.machines.devices import Device, device
 from bursar.model import Model, load
 from bursar.options import OPTIONS, switch
 from bursar.own import is_file
 from bursar.plan import CLI_NAMES
+from bursar.questions import conventions
 from bursar.step import Step
 from bursar.training import Training
 

@@ -20,6 +20,7 @@ from bursar.options.option import Option
 
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf\b)")
 _HIDDEN = "\u2212"  # a minus sign
+LONGEST = 900  # characters of a refusal
 
 
 class Verbs(click.Group):
@@ -138,8 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _text(error: BursarError | click.ClickException) -> str:
-    text = str(error) if isinstance(error, BursarError) else error.format_message()
-    return " ".join(text.split())
+    """An error on one line, short and without control characters, whatever was given."""
+    text = " ".join((str(error) if isinstance(error, BursarError) else error.format_message()).split())
+    printable = "".join([character if character.isprintable() else "�" for character in text])
+    return printable if len(printable) <= LONGEST else f"{printable[: LONGEST - 1]}…"
 
 
 def _refuse(text: str, as_json: bool) -> int:

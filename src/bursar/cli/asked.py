@@ -8,7 +8,7 @@ Options = dict[str, Any]
 Payload = dict[str, Any]
 
 if TYPE_CHECKING:
-    from bursar.devices import Device
+    from bursar.machines.devices import Device
     from bursar.model import Model
     from bursar.tree import Architecture
 
@@ -46,10 +46,10 @@ def assumed(options: Options) -> Payload:
 
 
 def device_of(options: Options) -> Device | None:
-    from bursar.devices import device
+    from bursar.machines.devices import device
 
     if options.get("cluster"):
-        from bursar.clusters import cluster
+        from bursar.machines.clusters import cluster
 
         found = cluster(options["cluster"]).placed(options["device"])
     elif options["device"]:

@@ -8,7 +8,7 @@ from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
-    from bursar.devices import Device
+    from bursar.machines.devices import Device
 
 GIVEN = ("params", "tokens", "tokens_per_param", "flops", "devices", "mfu", "seconds", "days", "device_hours", "price")
 RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
@@ -16,7 +16,7 @@ RECOMPUTED = {"none": 0, "full": 1}  # forward passes that run again
 
 def run(options: Options) -> Payload:
     """The budget of a run, solved for what is not given: parameters, tokens, FLOPs, devices, time, MFU (by a plan: time), money."""
-    from bursar import budget
+    from bursar.questions import budget
 
     device = device_of(options)
     peak, about = _peak(options, device)
@@ -92,7 +92,7 @@ def _peak(options: Options, device: Device | None) -> tuple[float | None, Payloa
 
 def _price(device: Device | None) -> float | None:
     """The dated example price of a device."""
-    from bursar.devices import price
+    from bursar.machines.devices import price
 
     found = price(device.id) if device else None
     return found.si if found else None
@@ -100,7 +100,7 @@ def _price(device: Device | None) -> float | None:
 
 def _rates(known: Payload) -> Payload:
     """What follows for reading: years, tokens per second and per device."""
-    from bursar.budget import DAYS_PER_YEAR
+    from bursar.questions.budget import DAYS_PER_YEAR
 
     found: Payload = {}
     if "seconds" in known:
@@ -132,7 +132,7 @@ def _executed(known: Payload, recompute: str) -> Payload:
 
 def _beside(flops: float | None) -> list[Payload]:
     """Published runs and thresholds of laws, and how many times as much this one is."""
-    from bursar.budget import figures
+    from bursar.questions.budget import figures
 
     if flops is None:
         return []
@@ -158,8 +158,8 @@ def _sources(steps: Any) -> list[str]:
 
 def roofline(options: Options) -> Payload:
     """What bounds an operation on a device, products or memory: its ridge point, and the least time."""
-    from bursar import ridge
     from bursar.facts import sources
+    from bursar.questions import ridge
 
     device = device_of(options)
     peak, about = _peak(options, device)
@@ -187,7 +187,7 @@ def roofline(options: Options) -> Payload:
 def states(options: Options) -> Payload:
     """Bytes of weights, gradients, masters and optimizer states of so many parameters, whole or sharded."""
     from bursar import jobs
-    from bursar.static import static
+    from bursar.questions.static import static
 
     params, ranks = options["params"], options["dp"] or 1
     if params is None:
@@ -217,7 +217,7 @@ def states(options: Options) -> Payload:
 
 def audit(options: Options) -> Payload:
     """Which assumption makes a stated number of bytes for so many parameters, and what the others give."""
-    from bursar.audit import readings
+    from bursar.questions.audit import readings
 
     params, stated = options["params"], options["bytes"]
     if params is None or stated is None:

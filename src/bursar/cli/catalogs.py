@@ -45,7 +45,7 @@ def fact(found: Fact | None) -> Payload | None:
 
 def clusters(options: Options) -> Payload:
     """The catalog of clusters: device, node, link domain and network, each number with its source."""
-    from bursar import clusters as catalog
+    from bursar.machines import clusters as catalog
 
     rows = []
     for name in catalog.names():
@@ -74,8 +74,8 @@ def clusters(options: Options) -> Payload:
 
 def devices(options: Options) -> Payload:
     """The catalog of devices: dense peaks, memory, links, each number with its source."""
-    from bursar import devices as catalog
-    from bursar import host
+    from bursar.machines import devices as catalog
+    from bursar.machines import host
 
     rows = []
     for name in catalog.names():

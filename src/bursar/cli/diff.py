@@ -120,8 +120,8 @@ def _book(job: Training) -> Ledger:
 
 def _conventions(options: Options) -> Payload:
     """Training FLOPs of a batch as two conventions count them, part by part; one alone is compared with ours."""
-    from bursar import conventions
     from bursar.facts import sources
+    from bursar.questions import conventions
 
     names = [name.strip() for name in options["convention"].split(",")]
     names = ["bursar", *names] if len(names) == 1 else names

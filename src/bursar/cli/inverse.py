@@ -8,13 +8,14 @@ from bursar.cli.asked import Options, Payload, device_of, model_of
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
-    from bursar import inverse
-    from bursar.devices import Device
+    from bursar.machines.devices import Device
+    from bursar.questions import inverse
 
 
 def cluster(options: Options) -> Payload:
     """The fewest devices on which a plan fits, and with --tokens and --days keeps a deadline."""
-    from bursar import inverse, planner
+    from bursar import planner
+    from bursar.questions import inverse
 
     device = _device(options)
     space, _ = planner.space_of(model_of(options), {**options, "devices": int(device.node.si), "nodes": None}, device)
@@ -24,7 +25,8 @@ def cluster(options: Options) -> Payload:
 
 def context(options: Options) -> Payload:
     """The longest sequence with which a plan of so many devices fits."""
-    from bursar import inverse, planner
+    from bursar import planner
+    from bursar.questions import inverse
 
     device = _device(options)
     space, _ = planner.space_of(model_of(options), options, device)
@@ -34,7 +36,8 @@ def context(options: Options) -> Payload:
 
 def batch(options: Options) -> Payload:
     """The most sequences of a micro-batch with which a plan fits its device."""
-    from bursar import inverse, jobs
+    from bursar import jobs
+    from bursar.questions import inverse
 
     device = _device(options)
     training, _ = jobs.training(model_of(options), options, device)
@@ -46,7 +49,7 @@ def batch(options: Options) -> Payload:
 
 def model(options: Options) -> Payload:
     """The largest model of the catalog that so many devices can train."""
-    from bursar import inverse
+    from bursar.questions import inverse
 
     device = _device(options)
     found = inverse.model(options, device)
@@ -55,7 +58,7 @@ def model(options: Options) -> Payload:
 
 def device(options: Options) -> Payload:
     """The cheapest device and count for a run by a deadline, among devices with a price."""
-    from bursar import inverse
+    from bursar.questions import inverse
 
     found = inverse.devices(model_of(options), options, _deadline(options))
     return {
@@ -77,7 +80,8 @@ def device(options: Options) -> Payload:
 
 def advise(options: Options) -> Payload:
     """What a step is spent on, what limits it, and what each single change of the plan would save."""
-    from bursar import adviser, jobs
+    from bursar import jobs
+    from bursar.questions import adviser
 
     device = _device(options)
     training, _ = jobs.training(model_of(options), options, device)
@@ -101,7 +105,7 @@ def _device(options: Options) -> Device:
 
 
 def _deadline(options: Options) -> inverse.Deadline:
-    from bursar.inverse import Deadline
+    from bursar.questions.inverse import Deadline
 
     return Deadline(options["tokens"], options["days"], options["price"])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bursar.cli.asked import Options, Payload, assumed, device_of, model_of, trainable
 
 if TYPE_CHECKING:
-    from bursar.offloading import Hosted
+    from bursar.seconds.offloading import Hosted
     from bursar.training import Training
 
 
@@ -77,7 +77,7 @@ def _host(hosted: tuple[Hosted, ...]) -> list[Payload]:
 
 def _places(training: Training) -> list[Payload]:
     """Where in the step every stage has its peak."""
-    from bursar import timeline
+    from bursar.questions import timeline
 
     found: list[Payload] = []
     for index, moment in enumerate(training.moments()):
@@ -91,7 +91,7 @@ def _timeline(training: Training, options: Options) -> Payload:
     """The step of the worst stage, moment by moment."""
     if not (options.get("timeline") or options.get("chart")):
         return {}
-    from bursar import timeline
+    from bursar.questions import timeline
 
     peaks = [stage.peak for stage in training.memory()]
     worst = peaks.index(max(peaks))
@@ -113,7 +113,7 @@ def _what_if(training: Training, options: Options) -> Payload:
     """Every knob of the plan turned alone."""
     if not options.get("what_if"):
         return {}
-    from bursar import whatif
+    from bursar.questions import whatif
 
     return {"what_if": [vars(outcome) for outcome in whatif.outcomes(training)]}
 
@@ -137,7 +137,7 @@ def time(options: Options) -> Payload:
 
 def _seconds(training: Training) -> list[Payload]:
     """What every operator, collective and wait of the slowest rank takes; the seconds add up to the step."""
-    from bursar import time_ledger
+    from bursar.questions import time_ledger
 
     keys = ("path", "op", "phase", "kind", "formula", "source")
     book = time_ledger.of_step(training)
@@ -145,7 +145,7 @@ def _seconds(training: Training) -> list[Payload]:
 
 
 def times_of(training: Training) -> Payload:
-    from bursar.devices import band_of
+    from bursar.machines.devices import band_of
 
     seconds = training.seconds
     tokens = training.global_batch * training.length
@@ -176,7 +176,7 @@ def _host_band(training: Training) -> Payload:
     """Seconds of the host's update, by the slowest and the fastest processors that were measured."""
     if "optimizer" not in training.plan.offload:
         return {}
-    from bursar.host import adam
+    from bursar.machines.host import adam
 
     usual, fastest, slowest = adam()
     own = training.seconds.optimizer

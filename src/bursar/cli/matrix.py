@@ -67,7 +67,7 @@ def _by_format(of: Product) -> list[Payload]:
 
 def _limits(of: Product, options: Options) -> Payload:
     """What limits the product on a device at its full rates: seconds of its FLOPs and of its bytes, whichever is longer."""
-    from bursar.devices import device
+    from bursar.machines.devices import device
 
     found = device(options["device"])
     peak, bandwidth = found.peak(options["dtype"]).si, found.memory_bandwidth.si

@@ -145,7 +145,7 @@ def _wiring(model: Model, plan: Plan, length: int, options: Options) -> Payload:
     """A layer of every kind, operator by operator, for a picture of it."""
     if not options["chart"]:
         return {}
-    from bursar import diagram
+    from bursar.questions import diagram
     from bursar.training import Training
 
     training = Training(model.architecture, plan, length=length, mask=options["mask"])

@@ -9,7 +9,7 @@ from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
-    from bursar.layer_roofline import Layer
+    from bursar.questions.layer_roofline import Layer
 
 
 def roofline(options: Options) -> Payload:
@@ -17,7 +17,8 @@ def roofline(options: Options) -> Payload:
     found = budget.roofline(options)
     if not options["model"]:
         return found
-    from bursar import jobs, layer_roofline
+    from bursar import jobs
+    from bursar.questions import layer_roofline
 
     device = device_of(options)
     if device is None:

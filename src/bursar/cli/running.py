@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def wall(training: Training, run: Payload, options: Options) -> Payload:
     """A run from start to end, with failures and checkpoints: its days, price, energy and carbon."""
-    from bursar import energy, goodput
+    from bursar.questions import energy, goodput
 
     if not run:
         return {}
@@ -42,7 +42,7 @@ def wall(training: Training, run: Payload, options: Options) -> Payload:
 
 def _published(options: Options) -> list[str]:
     """Where the failures come from that were not given."""
-    from bursar import goodput
+    from bursar.questions import goodput
 
     facts = goodput.facts()
     usual = {
@@ -56,8 +56,8 @@ def conventions_of(training: Training, options: Options) -> Payload:
     """MFU and HFU of a step by other conventions; what recomputation runs again is counted as ours."""
     if not options["convention"]:
         return {}
-    from bursar import conventions
     from bursar.facts import sources
+    from bursar.questions import conventions
     from bursar.step import Step
 
     if training.plan.lora_rank or training.plan.freeze_layers or training.plan.weights:

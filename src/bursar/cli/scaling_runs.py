@@ -137,7 +137,7 @@ def _chart(measured: Any, found: Study, options: Options) -> Payload:
 
 def design(options: Options) -> Payload:
     """From a budget (--budget FLOP, --usd or --days) to a model, its plan, days and cost."""
-    from bursar.devices import device
+    from bursar.machines.devices import device
     from bursar.scaling import design as of
 
     wish = of.Wish(

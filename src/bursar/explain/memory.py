@@ -8,11 +8,11 @@ from typing import Any
 
 import sympy as sp
 
-from bursar import memory as held
 from bursar.explain import activations
 from bursar.explain.job import Job
 from bursar.explain.letters import letter
 from bursar.explain.step import Explained, Reason, Step, times, title, total
+from bursar.memory import peaks as held
 from bursar.model import Model
 from bursar.parallel import data, schedules
 from bursar.precision import size

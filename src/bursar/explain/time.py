@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from bursar import operator_time, recompute, step_time
+from bursar import recompute
 from bursar.explain.job import Job
 from bursar.explain.letters import letter, step
 from bursar.explain.step import Explained, Reason, Step, times, title, total
+from bursar.machines.roofline import Roofline
 from bursar.model import Model
 from bursar.ops.collective import Collective
 from bursar.parallel.schedules import schedule
-from bursar.roofline import Roofline
+from bursar.seconds import operator_time, step_time
 from bursar.training import Training
 from bursar.tree import Block, Op
 

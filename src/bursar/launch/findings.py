@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bursar import adviser
 from bursar.errors import BursarError, shown
 from bursar.launch.launched import Launch
 from bursar.plan import Plan
+from bursar.questions import adviser
 from bursar.rules import RULES
 from bursar.rules import Job as Asked
 from bursar.training import Training

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from bursar import __version__
-from bursar.devices import Device, device
 from bursar.errors import BursarError, FactError
 from bursar.facts import data, read_sources, read_toml
+from bursar.machines.devices import Device, device
 
 
 @lru_cache(maxsize=1)

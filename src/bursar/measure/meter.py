@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from bursar.devices import Device
-from bursar.devices import device as device_named
 from bursar.errors import BursarError
+from bursar.machines.devices import Device
+from bursar.machines.devices import device as device_named
 from bursar.measure import machines
 from bursar.measure.batches import Later, given_lengths, read
 from bursar.measure.lengths import Batch, Counting, Flops

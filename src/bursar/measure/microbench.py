@@ -26,11 +26,11 @@ import torch
 from torch.nn import functional
 
 from bursar.calibrate.device_file import Measured, Number
-from bursar.devices import Device
 from bursar.errors import BursarError
+from bursar.machines.devices import Device
+from bursar.machines.roofline import HEAD
 from bursar.measure import machines
 from bursar.ops.linear import Loss
-from bursar.roofline import HEAD
 from bursar.step import Step
 
 COLD, TIMES = 5, 41  # of a collective

@@ -34,9 +34,11 @@ class Running:
 
     @property
     def path(self) -> str:
-        node = torch._C._current_autograd_node()
-        if node is None or len(self.stack) > 1:  # forward, or a checkpoint that calls its modules again
+        if len(self.stack) > 1:  # forward, or a checkpoint that calls its modules again
             return self.stack[-1]
+        node = torch._C._current_autograd_node()
+        if node is None:
+            return ""
         return self.entered[bisect_right(self.numbers, node._sequence_nr()) - 1]
 
     def _enter(self, module: torch.nn.Module, given: Any) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar import timeline
 from bursar.errors import BursarError, FactError
 from bursar.facts import data
 from bursar.model import Model, load
 from bursar.plan import Plan
+from bursar.questions import timeline
 from bursar.training import Training
 
 KEYS = ("id", "date", "machine", "config", "job", "measured")

@@ -47,7 +47,7 @@ class SavedTensors:
         self.own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
         self.whose = whose
         self.packed: dict[int, WeakSet[Held]] = {}  # by the number of the node whose tensors come by here
-        self.asked: dict[Held, None] = {}
+        self.asked: dict[Held, None] | None = None  # while the graph is asked
         self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack)
 
     def _pack(self, tensor: Any) -> Held:
@@ -56,25 +56,28 @@ class SavedTensors:
         return held
 
     def _unpack(self, held: Held) -> Any:
-        self.asked[held] = None
+        if self.asked is not None:
+            self.asked[held] = None
         return held.tensor
 
-    def held_by(self, outputs: Iterable[Any]) -> tuple[Saved, ...]:
-        """The storages that the graphs of outputs hold, those of parameters and buffers left out, in order of their making."""
-        self.asked.clear()
+    def held_by(self, outputs: Iterable[Any]) -> dict[int, Saved]:
+        """The storages that the graphs of outputs hold, by address, those of parameters and buffers left out, in order of their
+        making."""
+        asked = self.asked = {}
         for node in sorted(_nodes(outputs), key=lambda node: int(node._sequence_nr())):
             if node.name() == WRAPPED:
-                self.asked.update(dict.fromkeys(self.packed.get(node._sequence_nr() - 1, ())))
+                asked.update(dict.fromkeys(self.packed.get(node._sequence_nr() - 1, ())))
             elif node._sequence_nr() in self.packed:
                 kind: Any = type(node)
                 for name in _fields(kind):
                     getattr(node, name)  # unpacks it
+        self.asked = None  # so that the backward pass lets go of them
         found: dict[int, Saved] = {}
-        for held in self.asked:
+        for held in asked:
             key = held.tensor.untyped_storage()._cdata
             if key not in self.own:
                 found.setdefault(key, held.entry())
-        return tuple(found.values())
+        return found
 
 
 @cache

@@ -2,7 +2,7 @@
 
 `f` and `g` are Megatron's conjugate pairs (arXiv:1909.08053 figure 3; with sequence parallelism arXiv:2205.05198 figure 5).
 A collective names the collectives of its forward and backward pass; `payload` is the full (gathered or reduced) size in
-elements, from which `network.py` takes what crosses the wire.
+elements, from which `machines/network.py` takes what crosses the wire.
 """
 
 from __future__ import annotations

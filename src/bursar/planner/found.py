@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bursar.devices import Device
-from bursar.devices import device as named
 from bursar.errors import PlanError
+from bursar.machines.devices import Device
+from bursar.machines.devices import device as named
 from bursar.model import Model
 from bursar.plan import Plan
 from bursar.planner.scoring import Scored, score
 from bursar.planner.space import BASE, Space, space_of
-from bursar.step_time import Seconds
+from bursar.seconds.step_time import Seconds
 
 
 class Candidate(NamedTuple):

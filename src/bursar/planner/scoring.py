@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bursar import memory, moments, overheads, rules, schedule_time
+from bursar import rules
 from bursar.dims import Dim, choose, most
 from bursar.errors import PlanError
-from bursar.memory import Load
+from bursar.memory import moments, overheads, peaks
+from bursar.memory.peaks import Load
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import Passes, schedule
 from bursar.plan import Plan
 from bursar.planner.space import BASE, Space
 from bursar.planner.stack import Cost, Segment, Stack, stacked, stacks, taken
-from bursar.step_time import Pace
+from bursar.seconds import schedule_time
+from bursar.seconds.step_time import Pace
 from bursar.training import Training
 
 
@@ -108,7 +110,7 @@ class Rows(Training):
             return 0
         standing = self.standing(index, place, self.micro_batches)
         if schedule(self.plan.schedule).splits and len(stage.indices) > 1:
-            held = [sum(memory.in_flight(i, load, self.plan, self.micro_batches)) for i in stage.indices]
+            held = [sum(peaks.in_flight(i, load, self.plan, self.micro_batches)) for i in stage.indices]
             standing = standing._replace(activations=standing.activations + (most(held) - held[0]))
         return moments.peak(standing, load, self.update_bytes(place))
 

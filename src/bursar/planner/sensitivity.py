@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import Device
 from bursar.facts import Fact
+from bursar.machines.devices import Device
 from bursar.planner.found import Candidate, best_if_any
 from bursar.planner.space import Space
 

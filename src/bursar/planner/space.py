@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bursar import jobs, marks, recompute
-from bursar.devices import Device
 from bursar.dims import divisors
 from bursar.errors import PlanError, shown
+from bursar.machines.devices import Device
 from bursar.model import Model
 from bursar.ops.moe import Experts
 from bursar.parallel import context, data, offload

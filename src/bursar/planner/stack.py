@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bursar import marks, memory, offloading, schedule_time, step_time
+from bursar import marks
 from bursar.dims import Dim, at_least
+from bursar.memory import peaks
 from bursar.parallel import pipeline
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
 from bursar.planner.space import Space
 from bursar.recompute import spec
-from bursar.step_time import Pace
+from bursar.seconds import offloading, schedule_time, step_time
+from bursar.seconds.step_time import Pace
 from bursar.training import Training
 from bursar.tree import Architecture, Block
 
@@ -141,7 +143,7 @@ class _Cut:
         own, kernels, step, machine = self._block(block), training.kernels, training.step, training.machine
         if layer and plan.marked:
             ((_, _, own),) = marks.applied((("", 1, own),), mode, plan.checkpoint, {})
-        load = memory.load(own, step, plan, kernels, plan.mode if layer else "none")
+        load = peaks.load(own, step, plan, kernels, plan.mode if layer else "none")
         if layer and "activations" in plan.offload:
             load = offloading.moved(load)
         passes = load.passes
@@ -158,7 +160,7 @@ class _Cut:
         if id(block) not in self.later:
             cut, training = self._block(block), self.training
             job = training.step, training.plan, training.kernels
-            self.later[id(block)] = schedule_time.weight_pass(cut, *job, training.machine), memory.waiting(cut, *job)
+            self.later[id(block)] = schedule_time.weight_pass(cut, *job, training.machine), peaks.waiting(cut, *job)
         return self.later[id(block)]
 
     def _block(self, block: Block) -> Block:

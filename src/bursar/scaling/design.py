@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bursar import jobs, planner
-from bursar.devices import Device
 from bursar.errors import PlanError
+from bursar.machines.devices import Device
 from bursar.planner import Candidate, Found, Space
 from bursar.scaling import allocate, names, shapes
 from bursar.scaling import law as named

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bursar import planner
-from bursar.devices import band, device
 from bursar.errors import BursarError
+from bursar.machines.devices import band, device
 from bursar.model import load
 from bursar.sweep.spec import Chunk, Point
 

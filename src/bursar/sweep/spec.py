@@ -15,8 +15,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar.devices import device
 from bursar.errors import PlanError, UnknownNameError, shown
+from bursar.machines.devices import device
 from bursar.model import load
 from bursar.options import OPTIONS, values
 

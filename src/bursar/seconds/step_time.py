@@ -13,18 +13,19 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from bursar import operator_time, recompute
+from bursar import recompute
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.formula import formula
 from bursar.kernels import Kernels
-from bursar.machine import DEDUPLICATED, Groups, Machine
-from bursar.memory import StageLoad
+from bursar.machines.machine import DEDUPLICATED, Groups, Machine
+from bursar.memory.peaks import StageLoad
 from bursar.ops.attention import AttentionCore
 from bursar.ops.collective import AllToAll, Collective
 from bursar.ops.context import Ring
 from bursar.parallel import data, overlap
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
+from bursar.seconds import operator_time
 from bursar.step import Step
 from bursar.tree import Block, Line, Op
 

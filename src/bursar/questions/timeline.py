@@ -1,6 +1,6 @@
 """A step of one rank, moment by moment: every layer of every pass of every micro-batch, as the schedule runs them.
 
-Here whole numbers are added up as they come and go; the highest moment is what `moments.py` says in closed form.
+Here whole numbers are added up as they come and go; the highest moment is what `memory/moments.py` says in closed form.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from bursar import memory, moments, offloading
 from bursar.dims import divisors
-from bursar.liveness import Live
-from bursar.memory import Load, Memory, StageLoad
-from bursar.moments import Moment
+from bursar.memory import moments, peaks
+from bursar.memory.liveness import Live
+from bursar.memory.moments import Moment
+from bursar.memory.peaks import Load, Memory, StageLoad
 from bursar.parallel import schedules
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import Event
+from bursar.seconds import offloading
 from bursar.training import Training
 
 
@@ -95,7 +96,7 @@ class _Rank:
         numbers = place.place(index, plan.pipeline, place.chunks(plan.virtual))
         at = training.stages.index(stage)
         self.chunks = dict(zip(numbers, chunks(stage, load), strict=True))
-        self.lazy, self.added = memory.gradients_of(plan) != "allocated", memory.gradients_of(plan) == "growing"
+        self.lazy, self.added = peaks.gradients_of(plan) != "allocated", peaks.gradients_of(plan) == "growing"
         none = training.standing(index, at, training.micro_batches)
         none = none._replace(activations=load.tables + offloading.staged(load, plan), logits=0)
         made = sum([part.grown * times for run in load.runs for part, times in run])

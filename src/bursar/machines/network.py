@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import Device, Rates, overlap_price, rates_of
 from bursar.dims import Dim, at_least, at_most, choose, root
 from bursar.errors import PlanError
 from bursar.formula import formula
-from bursar.torus import hops, spanned
+from bursar.machines.devices import Device, Rates, overlap_price, rates_of
+from bursar.machines.torus import hops, spanned
 
 # what crosses the wire per rank, in units of (n − 1)/n of the full size
 VOLUME: Mapping[str, int] = MappingProxyType({"all_reduce": 2, "all_gather": 1, "reduce_scatter": 1})

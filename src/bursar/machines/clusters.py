@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from bursar import own
-from bursar.devices import Device, device
 from bursar.errors import FactError, PlanError, UnknownNameError
 from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.machines.devices import Device, device
 from bursar.own import BANDWIDTH_UNITS, COUNT_UNITS, POWER_UNITS, Key
 
 KEYS: Mapping[str, Key] = {

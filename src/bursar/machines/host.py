@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.devices import Device
 from bursar.errors import PlanError
 from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.machines.devices import Device
 
 MEASURED = 1e9  # parameters of the step that `adam` times
 ADAM_BYTES = 4 + 2 * (4 + 8) + 2  # of each: read an FP32 gradient, read and write masters and moments, write the 16-bit weight

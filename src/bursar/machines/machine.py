@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from bursar.devices import launch
 from bursar.dims import Dim
-from bursar.network import Group, Network
+from bursar.machines.devices import launch
+from bursar.machines.network import Group, Network
+from bursar.machines.roofline import Roofline
 from bursar.parallel.expert import COMMS
 from bursar.plan import Plan
-from bursar.roofline import Roofline
 
 DEDUPLICATED = COMMS[1]
 

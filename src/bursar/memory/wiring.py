@@ -11,9 +11,9 @@ the gradients of weights. Moments that another one covers, tensor by tensor of t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 # how a gradient goes through a line: into a new tensor, as it is, to all terms of a sum, into a part of one, over its input
@@ -73,12 +73,11 @@ class Moments(NamedTuple):
 @lru_cache(maxsize=4096)
 def moments(wiring: Wiring) -> Moments:
     """The moments of a block's passes that may be its highest."""
-    kinds = sizes(wiring.nodes)
-    forward, backward = _highest(_forward(wiring), kinds), _highest(_backward(wiring), kinds)
-    later = [_counted(frozenset(moment.names), kinds) for moment in backward]
-    beyond = [frozenset(moment.names) for moment in forward]
-    beyond = [moment for moment in beyond if not any(_counted(moment, kinds) <= other for other in later)]
-    return Moments(forward, backward, _changes(beyond))
+    passes = [list(dict.fromkeys(found)) for found in (_forward(wiring), _backward(wiring))]
+    covers = _Cover(sizes(wiring.nodes), max([len(moment) for found in passes for moment in found]))
+    forward, backward = [covers.highest(found) for found in passes]
+    beyond = [moment for counts, moment in forward.items() if not covers.covered(counts, backward)]
+    return Moments(_changes(forward.values()), _changes(backward.values()), _changes(beyond))
 
 
 def sizes(nodes: tuple[Node, ...]) -> dict[str, str]:
@@ -92,27 +91,45 @@ def sizes(nodes: tuple[Node, ...]) -> dict[str, str]:
     return found
 
 
-def _counted(moment: frozenset[str], kinds: dict[str, str]) -> Counter[str]:
-    """How many tensors of each size there are; a gradient is as large as its tensor."""
-    wires = [name.strip("∂+=") for name in moment]
-    return Counter([kinds.get(wire, name) for wire, name in zip(wires, moment, strict=True)])
+class _Cover:
+    """Which moment has as many tensors of each size as another. The counts of a moment are one whole number, with a field of bits
+    for each size whose highest bit is free: where a field of one is larger than that of the other, their difference borrows it."""
+
+    def __init__(self, kinds: Mapping[str, str], most: int) -> None:
+        self.kinds, self.width = kinds, most.bit_length() + 1
+        self.free = 0
+        self.fields: dict[str, int] = {}
+        self.ones: dict[str, int] = {}  # name of a tensor → a one in the field of its size
+
+    def _one(self, name: str) -> int:
+        """A gradient is as large as its tensor."""
+        size = self.kinds.get(name.strip("∂+="), name)
+        if size not in self.fields:
+            self.fields[size] = 1 << (len(self.fields) * self.width)
+            self.free += self.fields[size] << (self.width - 1)
+        self.ones[name] = self.fields[size]
+        return self.fields[size]
+
+    def counts(self, moment: frozenset[str]) -> int:
+        ones = self.ones
+        return sum([ones[name] if name in ones else self._one(name) for name in moment])
+
+    def covered(self, own: int, others: Iterable[int]) -> bool:
+        return any(((other | self.free) - own) & self.free == self.free for other in others)
+
+    def highest(self, found: list[frozenset[str]]) -> dict[int, frozenset[str]]:
+        """The moments for which no other has as many tensors of each size, of equals the first, in order, by their counts. One that
+        covers another has no fewer tensors."""
+        places: dict[int, int] = {}
+        for place in sorted(range(len(found)), key=lambda place: -len(found[place])):
+            own = self.counts(found[place])
+            if not self.covered(own, places):
+                places[own] = place
+        return {counts: found[place] for counts, place in sorted(places.items(), key=lambda item: item[1])}
 
 
-def _highest(found: Iterable[frozenset[str]], kinds: dict[str, str]) -> tuple[Changes, ...]:
-    """The moments for which no other has as many tensors of each size, of equals the first, in order."""
-    distinct = [(moment, _counted(moment, kinds)) for moment in dict.fromkeys(found)]
-    largest = [
-        moment
-        for place, (moment, own) in enumerate(distinct)
-        if not any(
-            own <= other and (own != other or before < place) for before, (_, other) in enumerate(distinct) if before != place
-        )
-    ]
-    return _changes(largest)
-
-
-def _changes(found: list[frozenset[str]]) -> tuple[Changes, ...]:
-    steps = zip([frozenset[str](), *found], found, strict=False)
+def _changes(found: Iterable[frozenset[str]]) -> tuple[Changes, ...]:
+    steps = pairwise([frozenset[str](), *found])
     return tuple([Changes(*[tuple(sorted(names)) for names in (new, new - old, old - new)]) for old, new in steps])
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bursar import operator_time
-from bursar.devices import Device
+from bursar.machines.devices import Device
 from bursar.ops.collective import Collective
-from bursar.ridge import bound
+from bursar.questions.ridge import bound
+from bursar.seconds import operator_time
 from bursar.training import Training
 from bursar.tree import Block, Line
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bursar.devices import Device, Rates, casts, rates_of
 from bursar.dims import Dim
 from bursar.formula import formula
+from bursar.machines.devices import Device, Rates, casts, rates_of
 from bursar.precision import Recipe, bits_of
 
 HEAD = 128  # head size at which attention's achieved rate is stated

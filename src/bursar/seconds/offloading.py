@@ -15,15 +15,15 @@ from typing import NamedTuple
 from bursar import holdings
 from bursar.dims import Dim, at_least, at_most, most
 from bursar.errors import PlanError
-from bursar.host import Host
-from bursar.memory import Load, Memory, StageLoad
-from bursar.memory import of_stage as standing_of
+from bursar.machines.host import Host
+from bursar.memory.peaks import Load, Memory, StageLoad
+from bursar.memory.peaks import of_stage as standing_of
 from bursar.parallel import data, offload, schedules
 from bursar.parallel.data import Held
 from bursar.parallel.offload import Traffic, Way
 from bursar.plan import Plan
 from bursar.precision import size
-from bursar.step_time import Pace, update_bytes
+from bursar.seconds.step_time import Pace, update_bytes
 
 
 class Hosted(NamedTuple):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from bursar import whatif
 from bursar.errors import BursarError
+from bursar.questions import whatif
 from bursar.training import Training
 
 # the parts of a step by what they wait for

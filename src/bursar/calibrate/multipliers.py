@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bursar.devices import Rates
 from bursar.facts import Fact
+from bursar.machines.devices import Rates
 from bursar.training import Training
 
 STEP = 1.02  # by which a multiplier is moved to see what share of a step it governs

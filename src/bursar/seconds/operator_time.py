@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from bursar.dims import Dim, at_least, at_most
 from bursar.kernels import Implementation
+from bursar.machines.roofline import HEAD, Roofline
 from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.context import HeadAttention
 from bursar.ops.linear import Linear
-from bursar.roofline import HEAD, Roofline
 from bursar.step import Step
 from bursar.tree import Extra, Line
 

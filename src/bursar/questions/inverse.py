@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from bursar import catalog, jobs, planner
-from bursar.devices import Device, names, price
-from bursar.devices import device as named
 from bursar.errors import BursarError, PlanError
+from bursar.machines.devices import Device, names, price
+from bursar.machines.devices import device as named
 from bursar.model import Model, load
 from bursar.planner import Candidate, Space
-from bursar.static import static
+from bursar.questions.static import static
 from bursar.training import Training
 
 MOST_DEVICES = 2**15

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bursar import operator_time
 from bursar.dims import Dim, choose
 from bursar.kernels import Kernels
-from bursar.machine import Machine
+from bursar.machines.machine import Machine
 from bursar.parallel.schedules import Passes
 from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
+from bursar.seconds import operator_time
+from bursar.seconds.step_time import Pace
 from bursar.step import Step
-from bursar.step_time import Pace
 from bursar.tree import Block
 
 

@@ -15,6 +15,7 @@ from bursar import recompute
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.kernels import Kernels
 from bursar.kernels.casts import WEIGHT_CAST, weight_cast
+from bursar.memory.wiring import FILLS, HANDS_ON, JOINS, MAKES, OVERWRITES, Changes, Moments, Node, Wiring, moments
 from bursar.ops.collective import AllToAll, Copy, Gather, Reduce
 from bursar.ops.context import ContextCollective
 from bursar.ops.elementwise import Activation, Add, Bias, Dropout, Gated, RMSNorm, Rotary, Slice
@@ -22,7 +23,6 @@ from bursar.ops.linear import Head, Linear
 from bursar.precision import size
 from bursar.step import Step
 from bursar.tree import Block, Extra, Input, Nested, Op
-from bursar.wiring import FILLS, HANDS_ON, JOINS, MAKES, OVERWRITES, Changes, Moments, Node, Wiring, moments
 
 # operators that make a tensor as large as each that they read
 ALIKE = (Add, Gated, Activation, Rotary, Dropout, Bias, RMSNorm, Copy, Reduce, AllToAll)

@@ -1,6 +1,6 @@
 """What bounds an operation on a device at its peaks: products or memory (the roofline of Williams et al. 2009).
 
-`roofline.py` has the rates that kernels achieve; here are the ceilings themselves.
+`machines/roofline.py` has the rates that kernels achieve; here are the ceilings themselves.
 """
 
 from __future__ import annotations

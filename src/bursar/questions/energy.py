@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.devices import Device
 from bursar.dims import Dim
 from bursar.errors import PlanError, UnknownNameError
 from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
 from bursar.formula import formula
+from bursar.machines.devices import Device
 
 GIVEN = "as given"
 

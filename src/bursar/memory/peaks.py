@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar import holdings, liveness
+from bursar import holdings
 from bursar.dims import Dim, at_most, choose, most, product
 from bursar.holdings import NOTHING, Holding
 from bursar.kernels import Kernels
-from bursar.liveness import Passes
+from bursar.memory import liveness
+from bursar.memory.liveness import Passes
 from bursar.ops.adapters import Magnitude
 from bursar.parallel import data, fsdp, schedules
 from bursar.parallel.pipeline import Chunk, Stage

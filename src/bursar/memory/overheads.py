@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from bursar.devices import Device, workspace, workspace_source
 from bursar.dims import Dim, at_least, at_most
 from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
 from bursar.formula import formula
 from bursar.kernels import Kernels
+from bursar.machines.devices import Device, workspace, workspace_source
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
 from bursar.step import Step

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bursar import operator_time, recompute, step_time
+from bursar import recompute
 from bursar.dims import Dim
 from bursar.formula import formula_of
 from bursar.ledger import Entry, Ledger
-from bursar.network import Group
+from bursar.machines.network import Group
+from bursar.machines.roofline import Roofline
 from bursar.ops.collective import Collective
 from bursar.parallel import overlap
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import schedule
-from bursar.roofline import Roofline
+from bursar.seconds import operator_time, step_time
 from bursar.training import Training
 from bursar.tree import Block, Op
 

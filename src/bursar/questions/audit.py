@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bursar.plan import Plan
-from bursar.static import Static, static
+from bursar.questions.static import Static, static
 
 NEAR = 0.05  # a stated number is rounded to about two digits
 
