@@ -23,7 +23,7 @@ Made by `python benchmarks/catalog.py > docs/models.md`; do not edit by hand.
 Total and active parameters are exact. KV: bytes that one more token adds to the cache, BF16. FLOPs: of a forward pass over
 {LENGTH:,} tokens (or as many as learned positions allow, in brackets), per token; one multiply-add is 2 FLOP, full mask. The last
 two columns compare parameters, and forward FLOPs of {SHORT} tokens, with transformers' class and FlopCounterMode on the meta
-device: `=` equal to the last digit, `=*` equal after what the model's file in `tests/oracle/families` names and computes, − not
+device: `=` equal to the last digit, `=*` equal after what `src/bursar/measure/causes` names and computes, − not
 compared.
 """
 
@@ -56,7 +56,7 @@ def compared(oracle: ModuleType, model: Model) -> tuple[str, str]:
     except Exception as error:
         print(f"{model.name}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
         return "−", "−"
-    named = sum(oracle.explained(built, values).values())
+    named = sum(oracle.causes.biases(built).values())
     difference = model.params() - oracle.parameters(built) - named
     parameters = f"{difference:+,}" if difference else "=*" if named else "="
     try:
@@ -64,8 +64,7 @@ def compared(oracle: ModuleType, model: Model) -> tuple[str, str]:
     except Exception as error:
         print(f"{model.name}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
         return parameters, "−"
-    family = oracle.spec(values["model_type"])
-    helped = family is not None and (hasattr(family, "aside") or hasattr(family, "over"))
+    helped = any(work.forward for work in oracle.causes.works(built, SHORT, 1, cached=True))
     beside = model.flops(SHORT).forward - counted
     return parameters, f"{beside:+,}" if beside else "=*" if helped else "="
 

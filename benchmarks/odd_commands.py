@@ -15,7 +15,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,12 +28,12 @@ from bursar.facts import data
 from bursar.options import OPTIONS, switch
 
 LINES = 5_000
-SLOW = 20.0  # seconds of a line
+SLOW = 20.0  # seconds of the processor for a line
 MEMORY = 6 * 2**30  # bytes of address space: what asks for more is a mistake
 LONGEST = 1_000  # characters of a refusal
 CONTROL = {chr(code) for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000), 0x202E)} - {"\n"}  # never for a terminal
 KINDS = (*("value",) * 3, *("own",) * 6, "foreign", "dropped", "doubled", "swapped", "mangled")
-SLOW_BY_NATURE = ("check",)  # replays hundreds of claims
+SLOW_BY_NATURE = ("check", "find")  # hundreds of claims, searches on every device
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
 
 NUMBERS = (
@@ -61,6 +60,7 @@ FILES: Mapping[str, bytes | int] = {  # content, or a size of nothing but holes
     "rows.csv": b"params,tokens,loss\n1,2,3\n-1,nan,inf\nx,y\n" + b"9" * 9000 + b",1,1\n", "unicode.csv": "参数,词元\n一,二\n".encode(),
     "one.csv": b"params,tokens,loss\n1e9,2e10,2.5\n", "bom.json": b"\xef\xbb\xbf{}", "lines.log": b"iteration 1/2 | \n" * 1000,
     "trap.py": b"raise SystemExit('run')\n", "wide.log": b"x" * 2_000_000,
+    "big.csv": b"params,tokens,loss\n" + b"".join(b"1e308,%de30%d,2\n" % (n, n) for n in range(9)),
 }  # fmt: skip
 
 
@@ -143,15 +143,14 @@ def outcome(line: list[str]) -> str:
     """`answered`, `refused`, or what went wrong."""
     out, err = io.StringIO(), io.StringIO()
     sys.stdin = io.StringIO("")
-    start = time.perf_counter()
-    signal.alarm(int(SLOW) * (6 if line[0] in SLOW_BY_NATURE else 1))
+    signal.setitimer(signal.ITIMER_PROF, SLOW * (6 if line[0] in SLOW_BY_NATURE else 1))
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = bursar(line)
     except BaseException as error:  # SystemExit too
         return f"{type(error).__name__}: {str(error)[:300]}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     said, text = err.getvalue(), out.getvalue()
     if "Traceback" in said + text:
         return f"a traceback: {said[:300]}"
@@ -167,7 +166,7 @@ def outcome(line: list[str]) -> str:
             return f"{error}: {text[:200]!r}"
     if control := set(text) & CONTROL:
         return f"control characters {control} in {text[:300]!r}"
-    return "answered" if time.perf_counter() - start < SLOW or line[0] in SLOW_BY_NATURE else "slow"
+    return "answered"
 
 
 def too_slow(*_: object) -> NoReturn:
@@ -179,7 +178,7 @@ def main() -> int:
     wanted = sys.argv[3:]
     os.environ["BURSAR_DEBUG"] = "1"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    signal.signal(signal.SIGALRM, too_slow)
+    signal.signal(signal.SIGPROF, too_slow)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     pick, lines = Random(seed), examples()
     verbs = [(path, verb) for path, verb in leaves(VERBS) if not wanted or path[0] in wanted]

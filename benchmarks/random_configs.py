@@ -38,7 +38,7 @@ def main() -> int:
             seq, batch = pick.randint(1, 20), pick.randint(1, 4)
             try:
                 model, ours = reference.build(values), load(values)
-                truth = reference.parameters(model) + sum(reference.explained(model, values).values())
+                truth = reference.parameters(model) + sum(reference.causes.biases(model).values())
                 pairs = {
                     "parameters": (ours.params(), truth),
                     "forward FLOPs": (

@@ -11,12 +11,13 @@ import pytest
 
 from bursar import planner
 from bursar.cli import main
+from bursar.errors import PlanError
 from bursar.machines.devices import device
 from bursar.model import load
 from bursar.options import OPTIONS
 from bursar.plan import Plan
 from bursar.planner import Space
-from bursar.questions import adviser, inverse, whatif
+from bursar.questions import adviser, bounds, inverse, whatif
 from bursar.training import Training
 
 DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
@@ -56,11 +57,40 @@ def test_a_deadline_takes_more_devices() -> None:
     assert within.run.cost_usd == pytest.approx(within.run.device_hours * 2)
 
 
+def test_bounds_rule_out_no_plan() -> None:
+    """No plan of a space runs sooner, or with less memory, than the bounds say; twice the devices halve the days."""
+    asked = space("llama-3.2-1b", devices=8, seq=4096, global_batch=64)
+    days = bounds.least_days(asked, 10**12)
+    scored = planner.score(asked)
+    fastest = float(scored.step_s.min()) / (64 * 4096) * 10**12 / 86_400
+    assert 0.3 * fastest < days < fastest
+    assert bounds.least_days(replace(asked, devices=16), 10**12) == pytest.approx(days / 2)
+    lean = float(scored.peak.min())
+    memory = replace(H100.memory, value=lean / 2**30, unit="GiB")
+    assert bounds.holds(replace(asked, device=replace(H100, memory=memory)))
+    # 1.24e9 parameters of 16 bytes are 2.3 GiB on each of 8
+    assert not bounds.holds(replace(asked, device=replace(H100, memory=replace(memory, value=2.2))))
+
+
+def test_images_have_one_length(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--device", "h100", "--devices", "8", "--global-batch", "64"]
+    assert main(["find", "context", "vit-base-patch16-224", *asked]) == 2
+    assert "one length" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [["--global-batch", "64"], ["--devices", "8"]])
+def test_the_largest_model_needs_devices_and_a_batch(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find", "model", "--device", "h100", *asked]) == 2
+    assert "a search needs" in capsys.readouterr().err
+
+
 def test_an_impossible_deadline_is_no_answer() -> None:
     asked = space("llama-3-8b", devices=8, seq=4096, global_batch=8)
     found = inverse.cluster(asked, inverse.Deadline(10**15, days=1e-6))
     assert (found.value, found.candidate) == (None, None)
     assert max(found.tried) == inverse.MOST_DEVICES
+    with pytest.raises(PlanError, match="needs the tokens"):
+        inverse.cluster(asked, inverse.Deadline(days=1.0))
 
 
 def test_the_longest_context_fits_and_the_next_does_not() -> None:

@@ -90,9 +90,11 @@ def _dispatcher(row: dict[str, str], word: str) -> str:
 
 
 def _launch(row: dict[str, str], word: str) -> str:
-    """As the recipe of the repository says, where its layout is that of the row."""
+    """As the recipe of the repository says, where its layout is that of the row. Those of Qwen3-235B for racks have captured attention
+    and routing in every release."""
     graphs = row["head_recipe_cuda_graph"].split(" ")[0] not in ("", '"none"')
-    return "graph" if _captured(row, word) or (graphs and row["head_recipe_match"].startswith("layout")) else "eager"
+    rack = word == "Qwen3_235B_a22B" and row["gpu"].startswith("GB")
+    return "graph" if _captured(row, word) or rack or (graphs and row["head_recipe_match"].startswith("layout")) else "eager"
 
 
 def _recompute(row: dict[str, str], word: str) -> str:

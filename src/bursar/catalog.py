@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bursar import config
+from bursar import config, own
 from bursar.errors import BursarError, ConfigError, UnknownNameError
 from bursar.facts import data, read_toml
 
@@ -52,8 +52,7 @@ def find(model: str) -> Published:
         return Published("stdin", config.parse(sys.stdin.read(config.MAX_BYTES + 1), "standard input"))
     if model.lower() in names():
         return entry(model.lower())
-    path = Path(model)
-    if "\0" not in model and len(model) < 4096 and path.exists():
+    if path := own.place(model):
         folder = path if path.is_dir() else path.parent
         return Published(path.stem if path.stem != "config" else folder.resolve().name, config.read_file(path))
     _refuse_unpublished(model)

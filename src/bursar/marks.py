@@ -215,10 +215,14 @@ def _not_again(block: Block, regions: Mapping[str, str], region: str) -> list[st
     return found
 
 
+def present(blocks: list[Block]) -> list[str]:
+    """The modules that any of these layers has."""
+    return [word for word in MODULES if any(_has(block, word, "") for block in blocks)]
+
+
 def missing(mode: str, blocks: Iterable[Block]) -> tuple[str, list[str]] | None:
     """The first module of a list that none of these layers has, and those that they have."""
-    layers = list(blocks)
-    have = [word for word in MODULES if any(_has(block, word, "") for block in layers)]
+    have = present(list(blocks))
     return next(((word, have) for word in spec(mode).modules if word not in have), None)
 
 

@@ -46,6 +46,14 @@ def is_file(name: str) -> bool:
     return name.lower().endswith(ENDING)
 
 
+def place(name: str) -> Path | None:
+    """The file or folder of a name, if there is one; a text that can be no name (too long, a zero in it) is none."""
+    try:
+        return Path(name) if Path(name).exists() else None
+    except (OSError, ValueError):
+        return None
+
+
 def stem(name: str) -> str:
     """What a file's facts go by."""
     return "".join([letter for letter in Path(name).stem if letter.isprintable()])[:LONGEST] or "own"
@@ -58,7 +66,7 @@ def read(name: str, keys: Mapping[str, Key]) -> dict[str, Any]:
     """
     path = Path(name)
     where = path.name
-    raw = _parsed(path, where)
+    raw = table(path)
     found = dict(_flat(raw, (), keys))
     about = Source(_text(raw.get("source", f"{where}, as its owner gives it"), "source", where), _date(raw, path, where))
     if unknown := sorted(key for key in found if key not in keys and key not in ABOUT):
@@ -66,25 +74,34 @@ def read(name: str, keys: Mapping[str, Key]) -> dict[str, Any]:
     return {key: _value(found[key], kind, key, about, where) for key, kind in keys.items() if key in found}
 
 
-def _parsed(path: Path, where: str) -> dict[str, Any]:
-    import tomllib
-
+def table(path: Path, largest: int = LARGEST) -> dict[str, Any]:
+    """What a user's TOML file says, as plain dicts. Raises FactError for a file that is none, too large, or made to take long."""
+    where = path.name
     try:
         if not path.is_file():
             raise FactError(
                 f"there is no file {shown(str(path))}", field="file", value=str(path), valid=f"a file that ends in {ENDING}"
             )
-        if path.stat().st_size > LARGEST:
-            raise FactError(f"{where} is too large", field="file", value=path.stat().st_size, valid=f"at most {LARGEST} bytes")
-        text = path.read_bytes()[: LARGEST + 1].decode("utf-8")
-        if any(len(line) > WIDEST for line in text.splitlines()):
-            raise FactError(f"{where} has a line that is too long", field="file", valid=f"lines of at most {WIDEST} characters")
-        return tomllib.loads(text)
+        if path.stat().st_size > largest:
+            raise FactError(f"{where} is too large", field="file", value=path.stat().st_size, valid=f"at most {largest:,} bytes")
+        return parsed(path.read_bytes()[: largest + 1].decode("utf-8"), where)
     except OSError as error:
         raise FactError(f"cannot read {shown(str(path))}: {error.strerror}", field="file", value=str(path)) from None
+    except ValueError as error:  # a path with a zero in it, or bytes that are no UTF-8
+        raise FactError(f"cannot read {shown(str(path))}: {' '.join(str(error).split())[:LONGEST]}", field="file") from None
+
+
+def parsed(text: str, where: str) -> dict[str, Any]:
+    """TOML of a user as plain dicts. Raises FactError."""
+    import tomllib
+
+    if any(len(line) > WIDEST for line in text.splitlines()):
+        raise FactError(f"{where} has a line that is too long", field="file", valid=f"lines of at most {WIDEST} characters")
+    try:
+        return tomllib.loads(text)
     except RecursionError:
         raise FactError(f"{where} is nested too deeply", field="file", valid="tables of numbers") from None
-    except ValueError as error:  # of TOML, of UTF-8, of a number with too many digits
+    except ValueError as error:  # of TOML, of a number with too many digits
         raise FactError(f"{where} is not valid TOML: {' '.join(str(error).split())[:LONGEST]}", field="file") from None
 
 

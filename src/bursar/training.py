@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from bursar import holdings, ledger, recompute
 from bursar.dims import Dim, at_least, most, split
@@ -14,8 +14,8 @@ from bursar.ledger import Ledger
 from bursar.machines.devices import Device, Rates, rates_of
 from bursar.machines.host import Host, host
 from bursar.machines.machine import Machine, placed
-from bursar.machines.network import network
-from bursar.machines.roofline import roofline
+from bursar.machines.network import Network, network
+from bursar.machines.roofline import Roofline, roofline
 from bursar.memory import moments, overheads, peaks
 from bursar.memory.moments import Moment
 from bursar.memory.overheads import Overhead, Reserved
@@ -222,10 +222,19 @@ class Training:
 
     @cached_property
     def machine(self) -> Machine:
+        return placed(self.roofline, self.network, self.plan)
+
+    @cached_property
+    def roofline(self) -> Roofline:
         if self.device is None:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
-        roof = roofline(self.device, self.plan.recipe, self.rates)
-        return placed(roof, network(self.device, self.plan.devices, self.rates), self.plan)
+        return roofline(self.device, self.plan.recipe, self.rates)
+
+    @cached_property
+    def network(self) -> Network:
+        if self.device is None:
+            raise PlanError("a time needs a device", field="device", valid="--device NAME")
+        return network(self.device, self.plan.devices, self.rates)
 
     @property
     def achieved(self) -> Rates:
@@ -245,43 +254,68 @@ class Training:
     @cached_property
     def seconds(self) -> Seconds:
         """The step's time by what it goes to."""
-        own = [step_time.of_stage(stage, self.paces) for stage in self.stages]
-        pace, longest = step_time.slowest(own)
-        m = self.micro_batches
-        each = split(m, schedule(self.plan.schedule).copies, "micro-batches", "ways")
-        bubble, messages = self._waiting(own, longest)
+        pace = step_time.slowest(self.passing)
+        bubble, messages = self.idle
         return Seconds(
-            **{name: part * each for name, part in pace._asdict().items()},
+            **{name: part * self.rounds for name, part in pace._asdict().items()},
             bubble=bubble,
             pipeline=messages,
-            data_parallel=most(
-                [step_time.exposed(load, p, self.plan, self.machine, m) for load, p in zip(self.stage_loads, own, strict=True)]
-            ),
+            data_parallel=self.exposed,
             optimizer=self._update(),
-            offload=self._link(own) if self.plan.offload else 0,
+            offload=self._link() if self.plan.offload else 0,
         )
 
-    def _waiting(self, own: list[Pace], longest: Dim) -> tuple[Dim, Dim]:
+    @cached_property
+    def passing(self) -> tuple[Pace, ...]:
+        """Seconds of one micro-batch through one rank of every stage that differs, by what they go to."""
+        return tuple([step_time.of_stage(stage, self.paces) for stage in self.stages])
+
+    @cached_property
+    def passes(self) -> tuple[Dim, ...]:
+        """All of them together."""
+        return tuple([sum(pace) for pace in self.passing])
+
+    @cached_property
+    def rounds(self) -> Dim:
+        """Micro-batches that pass through a rank in one direction."""
+        return split(self.micro_batches, schedule(self.plan.schedule).copies, "micro-batches", "ways")
+
+    @property
+    def exposed(self) -> Dim:
+        """Seconds of data parallelism that nothing hides, on the rank that has most."""
+        ranks = zip(self.stage_loads, self.passing, strict=True)
+        return most([step_time.exposed(load, pace, self.plan, self.machine, self.micro_batches) for load, pace in ranks])
+
+    @cached_property
+    def idle(self) -> tuple[Dim, Dim]:
         """What the slowest rank waits for beside its own passes: the passes of other ranks, and messages."""
         kind, ranks = schedule(self.plan.schedule), self.plan.pipeline
         counts, chunks = [len(stage.indices) for stage in self.stages], kind.chunks(self.plan.virtual)
+        around = sum([seconds * n for seconds, n in zip(self.passes, counts, strict=True)]) - most(list(self.passes))
         if ranks == 1:
-            return sum([sum(p) * n for p, n in zip(own, counts, strict=True)]) - longest, 0.0
+            return around, 0.0
         if kind.splits:
-            passes = schedule_time.beside_the_slowest(self._passes(own), counts, chunks)
+            passes = schedule_time.beside_the_slowest(self._passes(), counts, chunks)
         else:
-            around = sum([sum(p) * n for p, n in zip(own, counts, strict=True)]) - longest
             passes = Passes(around / ((ranks - 1) * chunks), 0, 0)
         bubble = kind.idle(passes, ranks, chunks, self.micro_batches)
         return bubble, kind.idle(passes._replace(message=self._message), ranks, chunks, self.micro_batches) - bubble
 
-    def _passes(self, own: list[Pace]) -> list[Passes]:
+    def _passes(self) -> list[Passes]:
         """The passes of one rank of every stage, weight gradients apart."""
-        weight = {
-            id(block): schedule_time.weight_pass(block, self.step, self.plan, self.kernels, self.machine) for block in self._modes
-        }
-        apart = [sum([weight[id(block)] * times for block, times in stage.blocks()]) for stage in self.stages]
-        return [schedule_time.parted(p, w, self.plan.recompute) for p, w in zip(own, apart, strict=True)]
+        apart = [sum([self.weight_passes[id(block)] * times for block, times in stage.blocks()]) for stage in self.stages]
+        return [schedule_time.parted(*of, self._whole) for of in zip(self.passing, apart, strict=True)]
+
+    @cached_property
+    def weight_passes(self) -> dict[int, Dim]:
+        """Seconds of the weight gradients of every block that differs."""
+        job = self.step, self.plan, self.kernels, self.machine
+        return {id(block): schedule_time.weight_pass(block, *job) for block in self._modes}
+
+    @property
+    def _whole(self) -> Any:
+        """Whether all of a layer is recomputed."""
+        return self.plan.recompute.startswith("full")
 
     @property
     def _message(self) -> Dim:
@@ -314,9 +348,9 @@ class Training:
             raise PlanError("a time needs a device", field="device", valid="--device NAME")
         return host(self.device)
 
-    def _link(self, own: list[Pace]) -> Dim:
+    def _link(self) -> Dim:
         """Seconds that the rank which waits longest for its link to the host waits."""
-        ranks = zip(self.stage_loads, self.held, own, strict=True)
+        ranks = zip(self.stage_loads, self.held, self.passing, strict=True)
         return most([offloading.link_seconds(*rank, self.plan, self._host, self.micro_batches) for rank in ranks])
 
     # ── rates and costs ─────────────────────────────────────────────────────────────────────────────────────────────────

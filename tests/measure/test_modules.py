@@ -6,6 +6,8 @@ Sizes share few factors, so that a wrong one shows. Letters: B samples, C channe
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,8 @@ import torch
 from torch import nn
 
 from bursar.measure import trace
-from bursar.measure.products import PRODUCTS, counts
-from bursar.measure.tracing import TraceError
+from bursar.measure.flops import FORMULAS, counts
+from bursar.measure.refused import TraceError
 
 FP32 = 4
 
@@ -239,7 +241,16 @@ def test_a_custom_operator_is_named_until_its_formula_is_registered() -> None:
         known = trace(Gram(), torch.randn(5, 3), strict=True)
         assert (known.forward, dict(known.unknown)) == (2 * 5 * 5 * 3, {})
     finally:
-        PRODUCTS.pop(torch.ops.bursar_tests.gram)
+        FORMULAS.pop(torch.ops.bursar_tests.gram)
+
+
+def test_the_example_of_contributing() -> None:
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    try:
+        exec(compile(block, "CONTRIBUTING.md", "exec"), {"__name__": "example"})
+    finally:
+        FORMULAS.pop(torch.ops.mine.gram, None)
 
 
 def test_tied_and_frozen_weights() -> None:
@@ -300,25 +311,70 @@ def test_a_checkpoint_runs_its_forward_pass_again() -> None:
     assert (plain.again, checked.again) == (0, plain.forward)
 
 
-def test_what_cannot_run_is_refused_with_operator_and_line() -> None:
-    class Reads(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a = nn.Linear(3, 3)
+class Reads(nn.Module):
+    """Asks for a value, or has an argument too few, or raises in either pass."""
 
-        def forward(self, x: Any) -> Any:
-            return self.a(x) if (x > 0).any() else x
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3))
 
+    def forward(self, x: Any, does: str) -> Any:
+        if does == "reads":
+            return self.layers[0](x) if (x > 0).any() else x
+        if does == "forgets":
+            return self.layers()
+        if does == "backward":
+            return Fails.apply(self.layers[0](x))
+        return self.layers(x)
+
+
+class Fails(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Any) -> Any:
+        raise ValueError("has no gradient")
+
+
+@pytest.mark.parametrize(
+    ("does", "parts"),
+    [
+        ("reads", ["forward", "(x > 0).any()", "_local_scalar_dense", "--on cpu", "control flow reads values"]),
+        ("forgets", ["forward", "module layers;", "return self.layers()", "inputs of Sequential.forward(input)"]),
+        ("shapes", ["forward", "module layers.1;", "return self.layers(x)", "aten.addmm", "runs by itself with these inputs"]),
+        ("backward", ["backward", "ValueError: has no gradient", "raise ValueError", "aten.ones_like", "backward=False"]),
+    ],
+)
+def test_what_cannot_run_is_refused_with_module_line_operator_and_remedy(does: str, parts: list[str]) -> None:
     with torch.device("meta"):
         module, x = Reads(), torch.zeros(2, 3)
     with pytest.raises(TraceError) as refused:
-        trace(module, x)
-    assert "test_modules.py" in str(refused.value) and "(x > 0).any()" in str(refused.value)
-    assert "control flow reads values" in str(refused.value)
-    with pytest.raises(TraceError, match="missing 1 required positional argument"):
+        trace(module, x, does)
+    found = str(refused.value)
+    assert "\n" not in found and __file__ in found
+    assert not [part for part in parts if part not in found], found
+
+
+def test_what_cannot_run_without_a_line_of_its_own() -> None:
+    """A module of PyTorch that is called without its input; an operator that the meta device does not have; a way out."""
+    with pytest.raises(TraceError, match=r"missing 1 required positional argument.*inputs of Linear.forward\(input"):
         trace(nn.Linear(3, 3))
-    with pytest.raises(TraceError, match="shapes cannot be multiplied"):
-        trace(nn.Linear(3, 3), torch.randn(2, 4))
+
+    class Leaves(nn.Module):
+        def forward(self, x: Any) -> Any:
+            raise SystemExit(3)
+
+    with pytest.raises(TraceError, match="SystemExit: 3"):
+        trace(Leaves(), torch.zeros(1))
+
+    class Sparse(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.to_sparse()
+
+    with pytest.raises(TraceError, match="register a fake of it"):
+        trace(Sparse(), torch.zeros(1, device="meta"))
 
 
 def test_a_trace_leaves_the_module_as_it_was() -> None:

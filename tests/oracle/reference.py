@@ -1,6 +1,7 @@
 """What transformers builds from a config and what PyTorch's FlopCounterMode counts of it.
 
-Models are built on the meta device: shapes without storage, so the largest ones take no memory. Three settings make the
+How a family is built and fed is a row of `bursar.measure.models`; what its products are not is a row of `bursar.measure.causes`.
+Models are built on the meta device: shapes without storage, so the largest ones take no memory. Four settings make the
 count there complete; each avoids a known gap of the counting, none changes what is multiplied:
 
 - On the CPU, scaled_dot_product_attention is one fused operator that FlopCounterMode has no formula for and counts as 0. On
@@ -9,11 +10,14 @@ count there complete; each avoids a known gap of the counting, none changes what
   tensors have no values.
 - Experts as `batched_mm`, one batched product over all token copies. The default grouped product has no formula in
   FlopCounterMode, and the plain loop asks which tokens were routed where, which needs values.
+- `FORMULAS`: FlopCounterMode has none of a triangular system, and takes the gradient of a convolution's filters for one without
+  groups.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,6 +28,9 @@ from .values import Values
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 transformers = pytest.importorskip("transformers", minversion="5.0", reason="the oracle is transformers 5")
 flop_counter = pytest.importorskip("torch.utils.flop_counter", reason="this PyTorch has no FlopCounterMode")
+
+from bursar.measure import causes, models  # noqa: E402
+from bursar.measure.flops import flops_of  # noqa: E402
 
 
 class Count(NamedTuple):
@@ -39,63 +46,63 @@ def build(values: Values, *, device: str = "meta", attention: str = "sdpa", expe
     family = spec(values["model_type"])
     if hasattr(family, "build"):
         return family.build(values, device)
-    attention = getattr(family, "ATTENTION", attention)
-    asked = family.config(values) if hasattr(family, "config") else values
-    config = transformers.AutoConfig.for_model(**{**asked, "model_type": getattr(family, "MODEL_TYPE", values["model_type"])})
-    config._experts_implementation = experts
     with torch.device(device):
-        return getattr(transformers, getattr(family, "AUTO", "AutoModelForCausalLM")).from_config(
-            config, attn_implementation=attention
-        )
+        return models.build(values, attention=attention, experts=experts)
 
 
 def tokens(seq: int, batch: int, device: str = "meta") -> Any:
-    return torch.zeros((batch, seq), dtype=torch.long, device=device)
+    return models.tokens(seq, batch, device)
 
 
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    """Arguments of a forward pass."""
-    family = spec(values["model_type"])
-    if hasattr(family, "inputs"):
-        found: dict[str, Any] = family.inputs(values, seq, batch, device)
-        return found
-    return {"input_ids": tokens(seq, batch, device), "use_cache": True}
+def counter() -> Any:
+    """PyTorch's counter, with a formula for what it counts wrongly or not at all."""
+    return flop_counter.FlopCounterMode(display=False, custom_mapping=FORMULAS)
+
+
+def _raw(operator: Any) -> Any:
+    """A formula of ours as FlopCounterMode calls one that is given tensors."""
+
+    def formula(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
+        return int(flops_of(operator, args, kwargs, out_val).model)
+
+    formula._get_raw = True  # type: ignore[attr-defined]
+    return formula
+
+
+FORMULAS = {operator: _raw(operator) for operator in (torch.ops.aten.convolution_backward, torch.ops.aten.linalg_solve_triangular)}
 
 
 def count_forward(model: Any, seq: int, batch: int, values: Values) -> Count:
     """FLOPs of a forward pass alone."""
-    with flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(**inputs(values, seq, batch, "meta"))
-    return _complete(counter, values, seq, batch)
+    with counter() as forward, torch.no_grad():
+        model(**models.inputs(values, seq, batch, "meta"))
+    return _complete(model, forward, seq, batch, values)
 
 
 def count_training(model: Any, seq: int, batch: int, values: Values, device: str = "meta") -> Count:
     """FLOPs of a forward pass with the loss, and of its backward pass."""
     model.train()
-    given = inputs(values, seq, batch, device)
-    with flop_counter.FlopCounterMode(display=False) as forward:
+    given = models.inputs(values, seq, batch, device)
+    with counter() as forward:
         made = model(**given, **({"labels": given["input_ids"]} if "input_ids" in given else {}))
         loss = made.loss if made.get("loss") is not None else made.logits.sum()
-    with flop_counter.FlopCounterMode(display=False) as backward:
+    with counter() as backward:
         loss.backward()
-    found = _complete(forward, values, seq, batch)
-    family = spec(values["model_type"])
-    beside = sum(family.aside(values, seq, batch).values()) if hasattr(family, "aside") else 0
-    beside -= family.over(values, seq, batch) if hasattr(family, "over") else 0
-    beside = 2 * beside + (family.lacking(values, seq, batch) if hasattr(family, "lacking") else 0)
-    return Count(found.forward, backward.get_total_flops() + beside, found.by_kind)
+    beside = sum(work.backward for work in causes.works(model, seq, batch, cached=True))
+    found = _complete(model, forward, seq, batch, values)
+    return found._replace(backward=backward.get_total_flops() + beside)
 
 
-def _complete(counter: Any, values: Values, seq: int, batch: int) -> Count:
-    """The counter's FLOPs, less those that are no cost of the model, and with those that it has no formula for."""
+def _complete(model: Any, counted: Any, seq: int, batch: int, values: Values) -> Count:
+    """The counter's FLOPs, with those of the algorithm that are no products, less those that are no cost of it."""
     family = spec(values["model_type"])
-    by_kind = _by_kind(counter.get_flop_counts(), getattr(family, "KINDS", KINDS))
-    if hasattr(family, "over"):
-        by_kind["linear"] = by_kind.get("linear", 0) - family.over(values, seq, batch)
-    for kind, value in (family.aside(values, seq, batch) if hasattr(family, "aside") else {}).items():
-        by_kind[kind] = by_kind.get(kind, 0) + value
-    by_kind = {kind: value for kind, value in by_kind.items() if value}
-    return Count(sum(by_kind.values()), 0, by_kind)
+    by_kind = Counter(_by_kind(model, counted.get_flop_counts(), getattr(family, "KINDS", KINDS)))
+    for work in causes.works(model, seq, batch, cached=True):
+        by_kind[work.kind] += work.forward
+    for kind, value in (family.unnamed(values, seq, batch) if hasattr(family, "unnamed") else {}).items():
+        by_kind.update({kind: value, "linear": -value})
+    found = {kind: value for kind, value in by_kind.items() if value}
+    return Count(sum(found.values()), 0, found)
 
 
 def without_gradient(values: Values, seq: int, batch: int) -> int:
@@ -120,16 +127,26 @@ KINDS: list[tuple[str, str]] = [
 ]
 
 
-def _by_kind(counts: dict[str, dict[Any, int]], kinds: list[tuple[str, str]]) -> dict[str, int]:
+# a class that its name in the model does not tell from others, and the kind of the batched products in it
+CLASSES = {
+    "KimiLinearDeltaAttention": "scan",
+    "MiniMaxLightningAttention": "scan",
+    "Qwen3NextGatedDeltaNet": "scan",
+    "NemotronHAttention": "attention",
+    "RecurrentGemmaAttention": "attention",
+}
+CORES = ("attention", "scan")  # kinds of which a module has other products too
+BATCHED = ("aten.bmm", "aten.baddbmm", "aten.linalg_solve_triangular")
+
+
+def _by_kind(model: Any, counts: dict[str, dict[Any, int]], kinds: list[tuple[str, str]]) -> dict[str, int]:
     """Forward FLOPs by the module that did them. What no other kind has is `linear`."""
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
+    classes = {f"{type(model).__name__}.{name}": type(module).__name__ for name, module in model.named_modules()}
     for module, ops in counts.items():
-        kind = next((kind for pattern, kind in kinds if re.search(pattern, module)), None)
+        kind = CLASSES.get(classes.get(module, "")) or next((kind for pattern, kind in kinds if re.search(pattern, module)), None)
         if kind is not None:
-            core = (
-                value for op, value in ops.items() if kind not in ("attention", "scan") or str(op) in ("aten.bmm", "aten.baddbmm")
-            )
-            found[kind] = found.get(kind, 0) + sum(core)
+            found[kind] += sum(value for op, value in ops.items() if kind not in CORES or str(op) in BATCHED)
     found["linear"] = sum(counts["Global"].values()) - sum(found.values())
     return {kind: value for kind, value in found.items() if value}
 
@@ -191,17 +208,6 @@ def parameters_by_component(model: Any, values: Values) -> dict[str, int]:
         for component, value in (parts or {components[module]: tensor.numel()}).items():
             found[component] = found.get(component, 0) + value
     return found
-
-
-def explained(model: Any, values: Values) -> dict[str, int]:
-    """What we count and transformers does not call a parameter, by name: router biases that steer the choice of experts (a
-    training run updates them without a gradient and a checkpoint holds them; transformers keeps them as buffers), and what a
-    family's file names."""
-    family = spec(values["model_type"])
-    if hasattr(family, "explained"):
-        found: dict[str, int] = family.explained(model)
-        return found
-    return {name: tensor.numel() for name, tensor in model.named_buffers() if name.endswith(".mlp.gate.e_score_correction_bias")}
 
 
 def our_components(components: dict[str, int]) -> dict[str, int]:

@@ -251,7 +251,7 @@ def orphans(model: Model, plan: Plan, tokens: int) -> int:
 def compare_counts(values: Values, plan: Plan, seq: int = 7, batch: int = 2) -> None:
     ours = load(values).tuned(plan)
     model = prepared(values, plan, "meta")
-    buffers = sum(reference.explained(model, values).values())
+    buffers = sum(reference.causes.biases(model).values())
     assert ours.params() == buffers + sum(tensor.numel() for tensor in model.parameters())
     assert trainable(ours) == sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad)
     ids = reference.tokens(seq, batch)

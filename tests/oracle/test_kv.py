@@ -1,17 +1,11 @@
 """Proves that the KV cache and the recurrent state are what transformers' models really hold after a forward pass: the elements of
 every tensor in `past_key_values`, for the small configs of every decoder, below and above their windows.
 
-Ours is what the architecture needs. Where transformers holds something else, it is named here with its arithmetic:
-
-- After a step it drops the oldest token of a full window, because the next one takes its place; we count the window that the
-  attention looked at.
-- `WHOLE` families hold every token of a layer with a window.
-- Falcon's new architecture holds keys and values repeated to all heads.
+Ours is what the architecture needs. Where transformers holds something else, it is a row of `bursar.measure.causes.held`; the
+oldest token of a full window, which it drops after a step because the next one takes its place, is counted as held.
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,68 +18,39 @@ from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 
+from bursar.measure.cache import held  # noqa: E402
+from bursar.measure.causes.held import cached  # noqa: E402
+from bursar.measure.models import built, inputs  # noqa: E402
+
 BATCH = 2
 BF16 = 2  # bytes per element
 
 
-class Held(NamedTuple):
-    """Elements that one sequence holds: tokens of the cache, and the state that is the same at any length."""
-
-    cache: int
-    state: int
-
-
-def tensors(found: Any) -> list[Any]:
-    """Every tensor of a layer's entry, however it is nested."""
-    if isinstance(found, torch.Tensor):
-        return [found]
-    items = found.values() if isinstance(found, dict) else found if isinstance(found, (list, tuple)) else ()
-    return [tensor for item in items for tensor in tensors(item)]
-
-
-def held(model: Any, values: Values, seq: int) -> Held:
-    """What the model holds after a forward pass of `seq` tokens."""
-    with torch.no_grad():
-        made = model(**reference.inputs(values, seq, BATCH, "meta"))
-    cache = made["past_key_values"] if "past_key_values" in made else made["cache_params"]
-    tokens = state = 0
-    for layer in cache.layers:
-        state += sum(tensor.numel() for name in ("conv_states", "recurrent_states") for tensor in tensors(getattr(layer, name, ())))
-        kept = [tensor for name in ("keys", "values") for tensor in tensors(getattr(layer, name, None))]
-        tokens += sum(tensor.numel() for tensor in (*kept, *tensors(getattr(layer, "indexer_keys", None))))
-        if getattr(layer, "is_sliding", False) and seq >= layer.sliding_window:  # the token that was dropped
-            tokens += sum(tensor.numel() // tensor.shape[-2] for tensor in kept)
-    state += sum(tensor.numel() for tensor in tensors(getattr(cache, "linear_cache", ())))
-    return Held(tokens // BATCH, state // BATCH)
-
-
 def decoder(values: Values) -> bool:
     """Whether transformers has the model, as a decoder, and with a cache on the meta device."""
-    family = spec(values["model_type"])
-    if getattr(family, "AUTO", "AutoModelForCausalLM") != "AutoModelForCausalLM" or hasattr(family, "build"):
+    if built(values).auto != "AutoModelForCausalLM" or hasattr(spec(values["model_type"]), "build"):
         return False
-    return bool(reference.inputs(values, 1, 1, "meta")["use_cache"])
+    return bool(inputs(values, 1, 1, "meta")["use_cache"])
 
 
 DECODERS = [name for name, values in SMALL.items() if decoder(values)]
-WHOLE = ("gpt_neo", "minimax")
-
-
-def repeated(values: Values) -> int:
-    """How often transformers holds a head of keys and values."""
-    new = values["model_type"] == "falcon" and values.get("new_decoder_architecture", False)
-    return int(values["num_attention_heads"] // values["num_kv_heads"]) if new else 1
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_the_cache_is_what_transformers_holds(name: str) -> None:
     """At a length within the windows of the small configs, at one beyond them, and between two lengths, what a token adds."""
     values = SMALL[name]
-    model, copies = reference.build(values).eval(), repeated(values)
-    per_token = load(values).kv(3).elements_per_token
+    model, per_token = reference.build(values).eval(), load(values).kv(3).elements_per_token
+
+    def elements(seq: int) -> tuple[int, int]:
+        """Of the cache and of the state."""
+        found = held(model, inputs(values, seq, BATCH, "meta"))
+        assert found is not None
+        return found.cache + found.dropped, found.state
+
     for seq in (4, 11):
-        ours, theirs = load(values).kv(seq, BATCH), held(model, values, seq)
-        whole = values["model_type"] in WHOLE
-        assert theirs.cache == copies * (seq * per_token if whole else ours.bytes // (BATCH * BF16)), seq
-        assert ours.state_bytes == BF16 * theirs.state, seq
-    assert held(model, values, 3).cache - held(model, values, 2).cache == copies * per_token
+        ours, theirs = load(values).kv(seq, BATCH), elements(seq)
+        more, _ = cached(values, per_token, ours.bytes // BF16, seq * BATCH) or (0, "")
+        assert theirs == (ours.bytes // BF16 - more, BATCH * ours.state_bytes // BF16), seq
+    more, _ = cached(values, per_token, per_token * BATCH, BATCH) or (0, "")
+    assert elements(3)[0] - elements(2)[0] == BATCH * per_token - more

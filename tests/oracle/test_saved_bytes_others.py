@@ -33,6 +33,7 @@ torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install 
 moe = pytest.importorskip("transformers.integrations.moe", reason="the oracle is transformers 5")
 
 from bursar.measure.cuda import EfficientAttention, aligned  # noqa: E402
+from bursar.measure.models import training_inputs  # noqa: E402
 
 FAMILIES = (
     "bert", "falcon_mamba", "jamba", "mamba", "mamba2", "nemotron_h", "qwen2_5_vl", "qwen2_vl", "qwen3_next", "recurrent_gemma",
@@ -72,18 +73,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def arguments(values: Values, precision: str, seq: int, batch: int) -> dict[str, Any]:
     """Data of a training step, every tensor with a storage of its own."""
-    given = reference.inputs(values, seq, batch, "cpu")
-    given.pop("past_key_values", None)  # no cache in training
-    given = {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in given.items()}
-    given = {name: value.to(DTYPES[precision]) if name.endswith(("values", "features")) else value for name, value in given.items()}
-    if "use_cache" in given:
-        given["use_cache"] = False
-    if values["model_type"] in ("bert", "roberta"):
-        given["token_type_ids"] = torch.zeros_like(given["input_ids"])
-    if "return_loss" not in given:
-        ids = given.get("decoder_input_ids", given.get("input_ids"))
-        given["labels"] = torch.zeros(batch, dtype=torch.long) if ids is None else torch.zeros_like(ids)
-    return given
+    return training_inputs(values, seq, batch, DTYPES[precision])
 
 
 def nodes(loss: Any) -> Iterator[Any]:

@@ -30,9 +30,9 @@ class Multipliers(NamedTuple):
 
 
 RATES: dict[str, tuple[str, ...]] = {
-    "compute": ("matmul", "memory", "permute", "loss"),
+    "compute": ("matmul", "scan", "memory", "permute", "loss"),
     "attention": ("attention",),
-    "communication": ("link", "all_reduce", "network"),
+    "communication": ("link", "all_to_all", "all_reduce", "network"),
 }
 TIMES: dict[str, tuple[str, ...]] = {
     "compute": ("overhead",),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bursar import own
 from bursar.checkpoints.gguf import gguf
 from bursar.checkpoints.safetensors import safetensors
 from bursar.checkpoints.stored import MAX_HEADER, Checkpoint, Tensor, bad, json_of
@@ -22,7 +23,7 @@ SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 
 def read(place: str) -> Checkpoint:
     """The tensors of a file, of a folder's files, or of the shards that an index names."""
-    if "\0" in place or len(place) > 4096 or not Path(place).exists():
+    if not own.place(place):
         if HUB_ID.fullmatch(place):
             return _hub(place)
         raise ConfigError(f"no checkpoint {shown(place)}", field="checkpoint", value=place, valid=VALID)

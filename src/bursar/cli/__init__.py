@@ -66,7 +66,7 @@ def _command(name: str, verb: Verb) -> click.Command:
 
     def run(as_json: bool, **given: Any) -> None:
         named = {str(argument.name): given.pop(str(argument.name)) for argument in arguments}
-        options = values(given)
+        options = values(given, own)
         payload = answer({**options, **named})
         if verb.pictures and options["chart"]:
             _draw(name, verb, payload, options)
@@ -78,7 +78,8 @@ def _command(name: str, verb: Verb) -> click.Command:
             raise click.exceptions.Exit(status)
 
     arguments = [_argument(word) for word in (*verb.argument.split(), *(["model"] if verb.model else []))]
-    table = [_option(OPTIONS[option]) for option in (*verb.options, "lang")]
+    own = {option.name: option for option in verb.own}
+    table = [_option(own.get(option, OPTIONS[option])) for option in (*verb.options, "lang")]
     json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
     text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
     return Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)

@@ -27,7 +27,7 @@ def launch(options: Options) -> Payload:
     job = room.Job(model, training.plan, training.length, training.global_batch, node)
     found = room.framework(options["framework"])
     text = found.write(job)
-    _written(options["out"], text)
+    written(options["out"], text)
     return {
         "framework": found.name,
         "model": options["model"],
@@ -42,7 +42,7 @@ def launch(options: Options) -> Payload:
     }
 
 
-def _written(path: str | None, text: str) -> None:
+def written(path: str | None, text: str) -> None:
     from pathlib import Path
 
     if path is None:

@@ -23,23 +23,8 @@ def trace(options: Options) -> Payload:
     found = measure.trace(made.module, *made.args, strict=bool(options["strict"]), **made.kwargs)
     return {
         "target": options["target"],
-        "module": found.kind,
-        "device": found.device,
-        "measured": {
-            "params": found.params,
-            "forward_flops": found.forward,
-            "backward_flops": found.backward,
-            "saved_bytes": found.saved_bytes,
-        },
+        **found.payload(),
         **_kept(made, options),
-        "trainable": found.trainable,
-        "buffers": found.buffers,
-        "forward_macs": found.macs,
-        "again_flops": found.again,
-        "by_operator": dict(found.by_operator),
-        "modules": [part._asdict() for part in found.parts],
-        "saved": [item._asdict() for item in found.saved],
-        "unknown_ops": _operators(found.unknown),
         "depth": options["depth"],
         "html": options["html"],
     }

@@ -1,32 +1,77 @@
-"""The best plan of a model on a cluster."""
+"""The best plan of a model on a cluster, or on several counts of its devices; and as the launch of a framework."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bursar.cli import running
 from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
 from bursar.cli.job import run_of, times_of
+from bursar.errors import PlanError
 
 if TYPE_CHECKING:
+    from bursar.jobs import Batch
     from bursar.planner import Candidate, Changed, Found, Space
+
+
+class Search(NamedTuple):
+    """A space, the batch that was asked, and what was found in it."""
+
+    space: Space
+    batch: Batch
+    found: Found
 
 
 def plan(options: Options) -> Payload:
     """The best plans of a model on a cluster, why the first one wins, and what it would take if none fits."""
-    from bursar import planner
-    from bursar.errors import PlanError
-
-    model, device = model_of(options), device_of(options)
+    device = device_of(options)
     if device is None:
         raise PlanError("a search needs a device", field="device", valid="--device NAME")
-    space, batch = planner.space_of(model, options, device)
-    found = planner.best_of(space)
-    payload = {
+    if options["out"] is not None and options["framework"] is None:
+        raise PlanError("a launch is written for a framework", field="framework", valid="--framework NAME beside --out FILE")
+    counts = (None,) if options["devices"] is None else options["devices"].each(int(device.node.si))
+    if len(counts) == 1:
+        return _answer(_search({**options, "devices": counts[0]}), options)
+    return _together({count: _search_or_reason({**options, "devices": count}) for count in counts}, options)
+
+
+def _search(options: Options) -> Search:
+    """A search; where no plan keeps the rules, the error says which rule the nearest one breaks."""
+    from bursar import planner
+    from bursar.questions import nearest
+
+    device = device_of(options)
+    assert device is not None
+    space, batch = planner.space_of(model_of(options), options, device)
+    try:
+        if options["framework"]:
+            from bursar.launch import framework, searched
+
+            chosen = framework(options["framework"])
+            space = searched.among(chosen, space)
+            return Search(space, batch, searched.again(chosen, space, planner.best_of(space)))
+        return Search(space, batch, planner.best_of(space))
+    except PlanError as error:
+        raise (nearest.refusal(space) if error.field == "devices" else error) from None
+
+
+def _search_or_reason(options: Options) -> Search | PlanError:
+    try:
+        return _search(options)
+    except PlanError as error:
+        return error
+
+
+def _answer(search: Search, options: Options) -> Payload:
+    from bursar import planner
+
+    space, batch, found = search
+    payload: Payload = {
         "model": options["model"],
-        "device": device.id,
+        "device": space.device.id,
         "devices": space.devices,
-        "device_memory": int(device.memory.si),
+        "device_memory": int(space.device.memory.si),
         "seq": space.length,
         "global_batch": space.global_batch,
         "global_batch_tokens": batch.tokens,
@@ -46,9 +91,8 @@ def plan(options: Options) -> Payload:
             _sensitive(changed) for changed in planner.sensitivity(space, found.best[0] if found.best else None)
         ]
     if not found.best:
-        payload["would_fit"] = _would_fit(space)
-        payload["would_fit_offloaded"] = _offloaded(space)
-    return payload
+        return {**payload, "would_fit": _would_fit(space), "would_fit_offloaded": _offloaded(space)}
+    return {**payload, **(_launch(search, options) if options["framework"] else {})}
 
 
 def _point(space: Space, candidate: Candidate) -> Payload:
@@ -68,19 +112,80 @@ def _candidate(space: Space, candidate: Candidate, found: Found, options: Option
     from bursar.report import reasons
 
     training = space.training(candidate.plan)
+    run = run_of(training, options)
     return {
         **_point(space, candidate),
         "why": reasons.why(candidate, found, options["lang"]),
         "stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()],
         **times_of(training),
-        **run_of(training, options),
+        **run,
+        **running.conventions_of(training, options),
+        **running.wall(training, run, options),
     }
 
 
-def _would_fit(space: Space) -> Payload | None:
-    from bursar import planner
+# ── several counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    larger = planner.smallest_cluster(space)
+
+def _together(searches: dict[int, Search | PlanError], options: Options) -> Payload:
+    """The answer of the count with most tokens per second, beside a row of every count and the front of them all. Where nothing
+    fits, that of the largest."""
+    done = [search for search in searches.values() if isinstance(search, Search)]
+    if not done:
+        raise next(error for error in searches.values() if isinstance(error, PlanError))
+    chosen = max(done, key=lambda search: search.batch.tokens / search.found.best[0].step_s if search.found.best else 0.0)
+    return {
+        **_answer(chosen if chosen.found.best else done[-1], options),
+        "searched": sum(search.found.searched for search in done),
+        "feasible": sum(search.found.feasible for search in done),
+        "seconds": sum(search.found.seconds for search in done),
+        "pareto": _front(done),
+        "counts": [_count(count, search, options) for count, search in searches.items()],
+    }
+
+
+def _count(devices: int, search: Search | PlanError, options: Options) -> Payload:
+    """A row of one count: its best plan and the run with it, or why there is none."""
+    if isinstance(search, PlanError):
+        return {"devices": devices, "fits": False, "why": str(search)}
+    space, batch, found = search
+    row = {"devices": devices, "global_batch_tokens": batch.tokens, "searched": found.searched, "feasible": found.feasible}
+    if not found.best:
+        return {**row, "fits": False, "leanest_peak": found.leanest.peak}
+    best = found.best[0]
+    run = run_of(space.training(best.plan), options)
+    return {**row, "fits": True, **_point(space, best), "tokens_per_s": batch.tokens / best.step_s, **run}
+
+
+def _front(searches: list[Search]) -> list[Payload]:
+    """Plans that no other one undercuts in seconds and device-hours per token and in memory; fastest first."""
+    points: list[tuple[tuple[float, ...], Payload]] = []
+    for space, batch, found in searches:
+        for candidate in found.pareto:
+            seconds = candidate.step_s / batch.tokens
+            point = {**_point(space, candidate), "global_batch_tokens": batch.tokens}
+            points.append(((seconds, seconds * candidate.plan.devices, candidate.peak), point))
+    kept = [one for one in points if not any(_undercuts(other, one[0]) for other, _ in points)]
+    return [point for _, point in sorted(kept, key=lambda one: one[0])]
+
+
+def _undercuts(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(ours <= theirs for ours, theirs in zip(one, other, strict=True))
+
+
+# ── where nothing fits, what a change would bring, and the launch ───────────────────────────────────────────────────────────
+
+
+def _would_fit(space: Space, doublings: int = 8) -> Payload | None:
+    """The first doubling of the devices on which a plan fits, from the first that bounds do not rule out."""
+    from bursar import planner
+    from bursar.questions import bounds
+
+    powers = [power for power in range(1, doublings + 1) if bounds.holds(replace(space, devices=space.devices * 2**power))]
+    if not powers:
+        return None
+    below = replace(space, devices=space.devices * 2 ** (powers[0] - 1))
+    larger = planner.smallest_cluster(below, doublings - powers[0] + 1)
     return None if larger is None else {"devices": larger[0], **_point(space, larger[1])}
 
 
@@ -96,3 +201,17 @@ def _offloaded(space: Space) -> Payload | None:
 def _sensitive(changed: Changed) -> Payload:
     step = {} if changed.best is None else {**changed.best.plan.options(), "step_s": changed.best.step_s, "peak": changed.best.peak}
     return {"change": changed.change, "faster": changed.faster, **step}
+
+
+def _launch(search: Search, options: Options) -> Payload:
+    """The fastest of the best plans that the framework can express, as its file."""
+    from bursar.cli.launch import written
+    from bursar.launch import Job, framework, searched
+
+    space, _, found = search
+    chosen, model, node = framework(options["framework"]), model_of(options), int(space.device.node.si)
+    jobs = [Job(model, candidate.plan, space.length, space.global_batch, node) for candidate in found.best]
+    first = searched.first(chosen, jobs)
+    written(options["out"], first.text)
+    said: dict[str, Any] = {"framework": chosen.name, **first._asdict(), "not_said": list(chosen.open), "out": options["out"]}
+    return {"launch": said}

@@ -29,6 +29,7 @@ from bursar.cli.verb import (
     WALL,
     Verb,
 )
+from bursar.options.counts import SEVERAL
 
 
 def _budget(argument: str, options: tuple[str, ...], example: str) -> Verb:
@@ -119,13 +120,17 @@ VERBS: Mapping[str, Verb] = {
             *CLUSTER,
             "calibration",
             *RUN,
+            *WALL,
             *READ,
             "fix",
             "also",
             "sensitivity",
+            "framework",
+            "out",
         ),
         "bursar plan llama-3-70b --device h100-sxm --devices 64 --seq 8192 --global-batch-tokens 4M --tokens 15T",
         answers="bursar.cli.search",
+        own=(SEVERAL,),
     ),
     "find": Verb(
         False, (), "bursar find batch llama-3-8b --device h100 --devices 8 --zero 3 --seq 4k", answers=INVERSE, verbs=FIND

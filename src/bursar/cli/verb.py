@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bursar.options.option import Option
+
 SEARCHED = ("recompute", "checkpointing")  # what a search tries by itself
 BATCH = ("global_batch", "global_batch_tokens")
 TENSORS = (
@@ -56,7 +58,7 @@ LAUNCH = "bursar.cli.launch"
 class Verb(NamedTuple):
     """A verb: whether it takes a MODEL, its options, an example for its help, its arguments before the MODEL (words with spaces
     between them: "[model]" may be left out, of "sizes..." there may be several), where its answer, its report and its pictures
-    are, and the verbs of a group."""
+    are, the verbs of a group, and options that it reads in a way of its own."""
 
     model: bool
     options: tuple[str, ...]
@@ -66,3 +68,4 @@ class Verb(NamedTuple):
     report: str = "bursar.report.tables"
     pictures: str = ""
     verbs: Mapping[str, Verb] | None = None
+    own: tuple[Option, ...] = ()

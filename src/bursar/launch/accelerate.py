@@ -19,6 +19,8 @@ Section = dict[str, Any]
 
 OPEN = ("micro_batch", "optimizer", "kernels", "update", "grad_buffer")
 EXPRESSED = ("data", "reshard", "shard_group")
+SAID = frozenset((*EXPRESSED, *OPEN, "expert_tensor"))
+USUAL = {"grad_dtype": "fp32", "checkpoint": "non-reentrant"}
 HELD: Mapping[str, tuple[Any, ...]] = {
     "zero": (3,),
     "sharding": ("flat", "per-parameter"),
@@ -47,7 +49,7 @@ PARALLEL = ("dp_replicate_size", "dp_shard_size", "tp_size", "cp_size", "sp_size
 def write(job: Job) -> str:
     """The config of a job."""
     plan = job.plan
-    refuse("accelerate", plan, (*EXPRESSED, *OPEN, "expert_tensor"), HELD)
+    refuse("accelerate", plan, SAID, HELD)
     _check(plan, job)
     nodes = plan.data // max(count for count in divisors(plan.data) if count <= job.node)
     lines = [
@@ -182,4 +184,4 @@ def _sharded(fsdp: Section, parallel: Section, devices: int, machines: int) -> S
     return {"sharding": "flat", "reshard": reshard, "shard_group": share(devices, machines, "num_machines") if hybrid else None}
 
 
-ACCELERATE = Framework("accelerate", write, read, ("model", "length", "global_batch", *OPEN), ".yaml")
+ACCELERATE = Framework("accelerate", write, read, ("model", "length", "global_batch", *OPEN), ".yaml", SAID, HELD, USUAL)

@@ -18,6 +18,7 @@ Section = dict[str, Any]
 
 OPEN = ("recompute", "kernels", "checkpoint", "update")
 EXPRESSED = ("data", "zero", "micro_batch", "shard_group")
+SAID = frozenset((*EXPRESSED, *OPEN, "expert_tensor"))
 OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "lion": "Lion", "lamb": "Lamb", "adagrad": "Adagrad", "sgd": "SGD", "muon": "Muon"}
 HELD: Mapping[str, tuple[Any, ...]] = {
     "precision": ("bf16", "fp16", "fp32"),
@@ -46,7 +47,7 @@ STRANGE_TOP = ("pipeline", "compression_training", "torch_autocast", "sparse_att
 def write(job: Job) -> str:
     """The config of a job."""
     plan = job.plan
-    refuse("deepspeed", plan, (*EXPRESSED, *OPEN, "expert_tensor"), HELD)
+    refuse("deepspeed", plan, SAID, HELD)
     steps = share(job.global_batch, plan.micro_batch * plan.data, "dp·micro_batch")
     if plan.shard_group is not None and plan.zero != 3:
         raise PlanError(f"deepspeed cannot express shard_group with zero={plan.zero}", field="shard_group", valid="zero 3 (MiCS)")
@@ -165,4 +166,4 @@ def _offload(zero: Section) -> tuple[str, ...]:
     return tuple(found)
 
 
-DEEPSPEED = Framework("deepspeed", write, read, ("model", "length", *OPEN), ".json")
+DEEPSPEED = Framework("deepspeed", write, read, ("model", "length", *OPEN), ".json", SAID, HELD)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bursar.errors import PlanError, shown
@@ -44,14 +45,19 @@ class Launch:
 
 
 class Framework(NamedTuple):
-    """How a framework is written and read. `held` are the fields of a plan that it has one way for; `open` are what its file does
-    not say and a reader takes from elsewhere."""
+    """How a framework is written and read. `open` are what its file does not say and a reader takes from elsewhere; `expressed` are
+    the fields of a plan that it can have any way, `held` those with the ways that it has; `usual` is what it does unless told
+    otherwise, `again` the part of that which a search does not tell apart: its winners are read again with it."""
 
     name: str
     write: Callable[[Job], str]
     read: Callable[[str, Mapping[str, Any]], Launch]
     open: tuple[str, ...]
     suffix: str
+    expressed: frozenset[str]
+    held: Mapping[str, tuple[Any, ...]]
+    usual: Mapping[str, Any] = MappingProxyType({})
+    again: Mapping[str, Any] = MappingProxyType({})
 
 
 def refuse(framework: str, plan: Plan, expressed: Collection[str], held: Mapping[str, tuple[Any, ...]]) -> None:

@@ -212,4 +212,4 @@ def _value(name: str, values: list[str]) -> Keys:
     return {key: values[0]}
 
 
-MEGATRON = Framework("megatron", write, read, (), ".sh")
+MEGATRON = Framework("megatron", write, read, (), ".sh", megatron_plan.SAID, megatron_plan.HELD, megatron_plan.USUAL)

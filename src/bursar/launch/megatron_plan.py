@@ -34,6 +34,8 @@ HELD: Mapping[str, tuple[Any, ...]] = {
     "precision": ("bf16", "fp16", "fp32", "fp8", "fp8-current", "fp8-block", "mxfp8", "nvfp4"),
     "state_dtype": (None, "fp32", "bf16", "fp16"),
 }
+SAID = frozenset(EXPRESSED) - set(HELD)
+USUAL = {"kernels": "fused,linear=main-grad"}
 DISPATCHERS = {"all-to-all": "alltoall", "deduplicated": "flex"}
 CP_COMM = {"ring": "p2p", "all-gather": "all_gather", "ulysses": "a2a"}
 OPTIMIZERS = {"adamw": "adam", "momentum": "sgd"}
@@ -52,7 +54,7 @@ STRANGE: Mapping[str, tuple[Any, ...]] = {
 
 def keys_of(plan: Plan, layers: int) -> Keys:
     """The keys of a plan; PlanError for what Megatron-Core cannot express."""
-    refuse("Megatron-Core", plan, set(EXPRESSED) - set(HELD), HELD)
+    refuse("Megatron-Core", plan, SAID, HELD)
     return {
         "tensor_model_parallel_size": plan.tensor,
         "pipeline_model_parallel_size": plan.pipeline,

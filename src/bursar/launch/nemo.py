@@ -131,4 +131,4 @@ def _read(key: str, value: str) -> Any:
     return {theirs: ours for ours, theirs in DTYPES.items()}.get(value, value)
 
 
-NEMO = Framework("nemo", write, read, ("model",), ".txt")
+NEMO = Framework("nemo", write, read, ("model",), ".txt", megatron_plan.SAID, megatron_plan.HELD, megatron_plan.USUAL)

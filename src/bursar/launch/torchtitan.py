@@ -35,6 +35,9 @@ KERNELS = {"fused": True, "sdpa": False}
 EXPRESSED = (
     "tensor", "data", "expert", "pipeline", "micro_batch", "shard_group", "reshard", "virtual", "context",
 )  # fmt: skip
+SAID = frozenset((*EXPRESSED, "sequence", "expert_tensor"))
+USUAL = {"grad_dtype": "fp32"}
+AGAIN = {"sharding": "per-parameter", "grad_buffer": "lazy"}
 HELD: Mapping[str, tuple[Any, ...]] = {
     "schedule": tuple(SCHEDULES),
     "kernels": tuple(KERNELS),
@@ -100,7 +103,7 @@ STRANGE: Mapping[tuple[str, str], tuple[Any, ...]] = {
 def write(job: Job) -> str:
     """The config of a job. A stage has whole layers, as many as any other."""
     plan = job.plan
-    refuse("torchtitan", plan, (*EXPRESSED, "sequence", "expert_tensor"), HELD)
+    refuse("torchtitan", plan, SAID, HELD)
     _check(plan, job)
     name, flavor = MODELS[SAME.get(job.model.name, job.model.name)] if _known(job) else ("", "")
     shard = plan.shard_group if plan.shard_group is not None else plan.data * plan.context
@@ -329,4 +332,4 @@ def _read_stages(parallel: Section, pp: int, local: int, model: Any) -> dict[str
     return {"micro_batch": micro, "schedule": schedule, **({"virtual": chunks} if schedule == "interleaved" else {})}
 
 
-TORCHTITAN = Framework("torchtitan", write, read, (), ".toml")
+TORCHTITAN = Framework("torchtitan", write, read, (), ".toml", SAID, HELD, USUAL, AGAIN)

@@ -90,19 +90,21 @@ def _read(name: str) -> Device:
 class Rates:
     """What a device achieves: fractions of its peaks and bandwidths, lengths and times.
 
-    `fp8` and `fp4` are over the rate of 16-bit products, `grouped` over that of dense ones, `attention_backward` over the forward
+    `fp8` and `fp4` are over the rate of 16-bit products, `blocks` (8 bits with block scales) over `fp8`, `grouped` over dense ones, `attention_backward` over the forward
     pass; `permute` and `loss` are fractions of the memory's bandwidth for rows that are gathered and for logits.
     """
 
     matmul: Fact
     fp8: Fact
     fp4: Fact
+    blocks: Fact
     grouped: Fact
     attention: Fact
     attention_length: Fact
     attention_head: Fact
     attention_backward: Fact
     attention_older: Fact  # of kernels made for the generation before (FlashAttention-2 on Hopper)
+    scan: Fact  # of a recurrence in chunks (Mamba-2, delta rules)
     memory: Fact
     permute: Fact
     loss: Fact
@@ -110,6 +112,7 @@ class Rates:
     link: Fact
     link_latency: Fact
     link_small: Fact  # size at which gathers and scatters over eight ranks take twice as long as their bytes say
+    all_to_all: Fact
     all_reduce: Fact
     all_reduce_latency: Fact
     all_reduce_small: Fact
@@ -137,8 +140,9 @@ OWN: Mapping[str, Key] = {
     "network.kind": Key(), "network.bandwidth": Key(BANDWIDTH_UNITS),
     "node.devices": Key(COUNT_UNITS), "power.tdp": Key(POWER_UNITS),
     **{f"rates.{name}": Key(("1",)) for name in (
-        "matmul", "fp8", "fp4", "grouped", "attention", "attention_backward", "attention_older", "memory", "permute", "loss",
-        "link", "all_reduce", "network",
+        "matmul", "fp8", "fp4", "blocks", "grouped", "attention", "attention_backward", "attention_older", "scan", "memory", "permute",
+        "loss",
+        "link", "all_to_all", "all_reduce", "network",
     )},
     "rates.attention_length": Key(("tokens",), zero=True), "rates.attention_head": Key(("1",), zero=True),
     **{f"rates.{name}": Key(TIME_UNITS, zero=True) for name in (

@@ -82,6 +82,7 @@ class Network:
     port_latency: float
     link_small: float = 0.0  # S₀ of gathers and scatters within a domain, across domains, and of all-reduces, in bytes
     port_small: float = 0.0
+    pairwise: float = 0.0  # all-to-alls of a domain; as gathers, if 0
     switch: float = 0.0  # all-reduces of a domain; none, if 0
     switch_latency: float = 0.0
     switch_small: float = 0.0
@@ -136,7 +137,7 @@ class Network:
         if self.axes:
             crossed = hops(together, spanned(together, self.devices, self.axes))
             return across, crossed * together / (ways * self.wires(together))
-        return across, (together - 1) / (ways * self.link)
+        return across, (together - 1) / (ways * (self.pairwise or self.link))
 
     def spread(self, ways: Dim, stride: Dim) -> Group:
         """The same group, for ranks that send every token once to each place that needs it."""
@@ -194,6 +195,7 @@ def network(device: Device, devices: Dim, given: Rates | None = None) -> Network
         port_latency=achieved.network_latency.si,
         link_small=achieved.link_small.si,
         port_small=achieved.network_small.si,
+        pairwise=device.link.si * achieved.all_to_all.si,
         switch=device.link.si * achieved.all_reduce.si,
         switch_latency=achieved.all_reduce_latency.si,
         switch_small=achieved.all_reduce_small.si,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bursar.dims import Dim
 from bursar.formula import formula
 from bursar.machines.devices import Device, Rates, casts, rates_of
-from bursar.precision import Recipe, bits_of
+from bursar.precision import Recipe, bits_of, width_of
 
 HEAD = 128  # head size at which attention's achieved rate is stated
 
@@ -32,6 +32,7 @@ class Roofline:
     attention_length: float
     attention_head: float
     attention_backward: float  # over forward
+    scan: float  # of recurrences in chunks
     attention_older: float  # of kernels made for the generation before, over those made for this one
     memory: float
     permute: float  # of rows that are gathered or scattered
@@ -50,9 +51,10 @@ class Roofline:
         return elements * (width / (self.permute if kind == "experts" else self.loss)) + self.overhead
 
     @formula("seconds of an operator's products", "s", "roofline")
-    def compute(self, flops: Dim, *, narrow: bool = False, grouped: bool = False) -> Dim:
-        """Matrix products, by one kernel; `narrow` ones in the recipe's narrow format, `grouped` ones of many experts."""
-        rate = self.narrow if narrow else self.matmul
+    def compute(self, flops: Dim, *, narrow: bool = False, grouped: bool = False, chunked: bool = False) -> Dim:
+        """Matrix products, by one kernel; `narrow` ones in the recipe's narrow format, `grouped` ones of many experts, `chunked` ones
+        of a recurrence."""
+        rate = self.scan if chunked else self.narrow if narrow else self.matmul
         return flops / (rate * self.grouped if grouped else rate) + self.overhead
 
     @formula("seconds of an attention core's products", "s", "roofline")
@@ -75,12 +77,13 @@ def roofline(device: Device, recipe: Recipe, achieved: Rates | None = None) -> R
     memory = device.memory_bandwidth.si
     return Roofline(
         matmul=wide,
-        narrow=wide * (getattr(found, recipe.compute).si if quantised else 1),
+        narrow=wide * (_narrower(found, recipe) if quantised else 1),
         grouped=found.grouped.si,
         attention=wide / found.matmul.si * found.attention.si,
         attention_length=found.attention_length.si,
         attention_head=found.attention_head.si,
         attention_backward=found.attention_backward.si,
+        scan=wide / found.matmul.si * found.scan.si,
         attention_older=found.attention_older.si,
         memory=memory * found.memory.si,
         permute=memory * found.permute.si,
@@ -88,6 +91,12 @@ def roofline(device: Device, recipe: Recipe, achieved: Rates | None = None) -> R
         overhead=found.overhead.si,
         cast_bytes=_cast_bytes(recipe) if quantised else 0.0,
     )
+
+
+def _narrower(found: Rates, recipe: Recipe) -> float:
+    """Products of a quantised recipe over those of 16 bits. Four bits always have block scales."""
+    blocks = recipe.compute == "fp8" and recipe.operand is not None and width_of(recipe.operand).scales
+    return float(getattr(found, recipe.compute).si * (found.blocks.si if blocks else 1))
 
 
 def _cast_bytes(recipe: Recipe) -> float:

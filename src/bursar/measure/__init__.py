@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bursar.measure.meter import Meter as Meter
-    from bursar.measure.products import counts as counts
+    from bursar.measure.flops import counts as counts
     from bursar.measure.tracing import Trace as Trace
     from bursar.measure.tracing import trace as trace
 
-_WHERE = {"trace": "tracing", "Trace": "tracing", "counts": "products", "Meter": "meter"}
+_WHERE = {"trace": "tracing", "Trace": "tracing", "counts": "flops", "Meter": "meter"}
 __all__ = ["Meter", "Trace", "counts", "trace"]
 
 

@@ -76,11 +76,7 @@ class Operators(TorchDispatchMode):
         return found
 
     def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """An operator of operators: by its formula, or by what runs inside it, step by step; one that cannot run so is named."""
-        inside = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
-        if inside is not None and not has_formula(func):
-            with self:
-                return inside(*args, **kwargs)
+        """An operator of operators that is not opened (`opened`): by its formula, else it is named."""
         out = func(*args, **kwargs)
         self._count(func, str(func), args, kwargs, out)
         self._remember(out, str(func))

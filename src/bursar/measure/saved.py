@@ -34,24 +34,42 @@ class Held:
     def __init__(self, tensor: Any, module: str, operator: str) -> None:
         self.tensor, self.module, self.operator = tensor.detach(), module, operator
 
-    def entry(self) -> Saved:
-        shape = tuple(int(length) for length in self.tensor.shape)
-        dtype = str(self.tensor.dtype).removeprefix("torch.")
-        return Saved(self.module, self.operator, dtype, shape, int(self.tensor.untyped_storage().nbytes()))
+    def entries(self) -> Iterator[tuple[int, Saved]]:
+        """Its storages by address."""
+        for part in dense(self.tensor):
+            shape = tuple(int(length) for length in part.shape)
+            storage = part.untyped_storage()
+            dtype = str(part.dtype).removeprefix("torch.")
+            yield storage._cdata, Saved(self.module, self.operator, dtype, shape, int(storage.nbytes()))
+
+
+def dense(tensor: Any) -> tuple[Any, ...]:
+    """The tensors with a storage that a tensor is made of: itself, or the indices and values of a sparse one."""
+    if tensor.layout == torch.strided:
+        return (tensor,)
+    if tensor.layout == torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    return (tensor.values(), tensor.offsets()) if tensor.layout == torch.jagged else ()
 
 
 class SavedTensors:
-    """Watches a forward pass; `whose` says which module runs and which operator made a storage."""
+    """Watches a forward pass; `whose` says which module runs and which operator made the storage at an address."""
 
     def __init__(self, module: torch.nn.Module, whose: Callable[[int], tuple[str, str]]) -> None:
-        self.own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+        own = (*module.parameters(), *module.buffers())
+        self.own = {part.untyped_storage()._cdata for tensor in own for part in dense(tensor)}
         self.whose = whose
         self.packed: dict[int, WeakSet[Held]] = {}  # by the number of the node whose tensors come by here
         self.asked: dict[Held, None] | None = None  # while the graph is asked
         self.hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack)
 
     def _pack(self, tensor: Any) -> Held:
-        held = Held(tensor, *self.whose(tensor.untyped_storage()._cdata))
+        parts = dense(tensor)
+        held = Held(tensor, *self.whose(parts[-1].untyped_storage()._cdata if parts else 0))
         self.packed.setdefault(torch.autograd._get_sequence_nr() - 1, WeakSet()).add(held)
         return held
 
@@ -63,7 +81,8 @@ class SavedTensors:
     def held_by(self, outputs: Iterable[Any]) -> dict[int, Saved]:
         """The storages that the graphs of outputs hold, by address, those of parameters and buffers left out, in order of their
         making."""
-        asked = self.asked = {}
+        asked: dict[Held, None] = {}
+        self.asked = asked
         for node in sorted(_nodes(outputs), key=lambda node: int(node._sequence_nr())):
             if node.name() == WRAPPED:
                 asked.update(dict.fromkeys(self.packed.get(node._sequence_nr() - 1, ())))
@@ -74,9 +93,9 @@ class SavedTensors:
         self.asked = None  # so that the backward pass lets go of them
         found: dict[int, Saved] = {}
         for held in asked:
-            key = held.tensor.untyped_storage()._cdata
-            if key not in self.own:
-                found.setdefault(key, held.entry())
+            for address, entry in held.entries():
+                if address not in self.own:
+                    found.setdefault(address, entry)
         return found
 
 

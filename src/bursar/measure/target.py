@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from bursar.errors import BursarError
+from bursar.measure.refused import line_of
 
 FORM = "package.module:name or path.py:name, a function that returns (module, args) or (module, args, kwargs)"
 
@@ -30,11 +31,19 @@ def make(target: str, device: str) -> Target:
     where, _, name = target.rpartition(":")
     if not where or not name.isidentifier():
         raise _refused(target, "it names no function")
-    function = getattr(_file(where) if where.endswith(".py") else _module(where), name, None)
-    if not callable(function):
-        raise _refused(target, f"{where} has no function {name}")
-    with torch.device(device):
-        made = function()
+    try:
+        function = getattr(_file(where) if where.endswith(".py") else _module(where), name, None)
+        if not callable(function):
+            raise _refused(target, f"{where} has no function {name}")
+        with torch.device(device):
+            made = function()
+    except BursarError:
+        raise
+    except (Exception, SystemExit) as error:
+        words = " ".join(str(error).split())[:200]
+        raise BursarError(
+            f"target={target}: {type(error).__name__}: {words}", field="target", value=target, where=line_of(error) or None
+        ) from error
     return _read(target, made)
 
 

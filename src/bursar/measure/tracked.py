@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bursar.measure.modules import Running
-from bursar.measure.products import flops_of
+from bursar.measure.flops import flops_of
 
 CATEGORIES = ("parameters", "optimizer_state", "gradients", "activations", "inputs", "temporary")
 

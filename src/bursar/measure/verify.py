@@ -107,8 +107,7 @@ def predicted(model: Model, seq: int, batch: int, kernels: str) -> tuple[Counts,
 
 def _causes(model: Model, module: Any, cached: Held | None, seq: int, batch: int) -> Iterator[Cause]:
     values = model.published.values
-    biases = sum(tensor.numel() for name, tensor in module.named_buffers() if name.endswith("e_score_correction_bias"))
-    yield Cause("params", biases, "cause_biases")
+    yield Cause("params", sum(causes.biases(module).values()), "cause_biases")
     for work in causes.works(module, seq, batch):
         yield Cause("forward_flops", work.forward, work.reason)
         yield Cause("backward_flops", work.backward, work.reason)

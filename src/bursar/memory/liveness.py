@@ -73,6 +73,21 @@ class Sized(NamedTuple):
     shown: Dim
 
 
+class Wired(NamedTuple):
+    """The same before recomputation: what its lines keep, whatever stays of it, with the storage of every wire, and what autocast
+    leaves until the forward pass of all blocks is over."""
+
+    nodes: tuple[Node, ...]
+    storage: Mapping[str, str]
+    parts: Mapping[str, Part]
+    tables: dict[str, Dim]
+    shown: Dim
+    differentiable: frozenset[str]
+    gathers: frozenset[str]
+    growing: bool
+    lasting: frozenset[str]
+
+
 class Line(NamedTuple):
     """A line where it stands, in order of execution, with the block that it belongs to."""
 
@@ -138,7 +153,26 @@ def _part(kind: str, path: str) -> str:
 
 
 def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, mode: str, gradients: str) -> Sized:
-    """The wiring of a block and the bytes of its parts, by bytes per element of every kind.
+    """The wiring of a block under a recompute mode and the bytes of its parts, by bytes per element of every kind."""
+    return recomputed(wired(block, step, rate, kernels, gradients), block, step, kernels, mode)
+
+
+def recomputed(found: Wired, block: Block, step: Step, kernels: Kernels, mode: str) -> Sized:
+    """What is wired, under a recompute mode: what runs again of it, and what stays."""
+    nodes = found.nodes
+    if mode == "none":
+        stays = frozenset([name for node in nodes for name in node.keeps])
+    else:
+        again = [recompute.runs_again(line.op, mode) for line in flat(block, step)]
+        nodes = tuple([node._replace(again=runs) if runs else node for node, runs in zip(nodes, again, strict=True)])
+        kept = [item.path for item in recompute.kept(block, step, kernels.keeps, mode) if not item.shared]
+        stays = frozenset([found.storage.get(path, path) for path in kept])
+    wiring = Wiring(nodes, stays, found.differentiable, found.gathers, found.growing, found.lasting - stays)
+    return Sized(wiring, found.parts, found.tables, found.shown)
+
+
+def wired(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, gradients: str) -> Wired:
+    """The lines of a block and the bytes of its parts.
 
     `gradients` says where those of weights go: "allocated" into buffers that are there, "growing" into tensors that stay,
     "added" into tensors that are added to those of earlier micro-batches.
@@ -190,18 +224,13 @@ def sized(block: Block, step: Step, rate: Mapping[str, Dim], kernels: Kernels, m
             parts[f"∂{path} weights"] = Part("gradients", line.instances * op.weights(), rate["gradient"])
         nodes.append(
             Node(
-                path, line.reads, _into(line), storage[path], _way(op, kernel.overwrites), keeps, recompute.runs_again(op, mode),
+                path, line.reads, _into(line), storage[path], _way(op, kernel.overwrites), keeps, False,
                 bool(forward) or arriving is not None, bool(backward) or arriving is not None, weights, isinstance(op, Linear),
                 _alike(op, line.reads, made_as) if not kernel.result else (),
             )
         )  # fmt: skip
-    if mode == "none":
-        stays = frozenset([name for node in nodes for name in node.keeps])
-    else:
-        stays = frozenset([storage.get(i.path, i.path) for i in recompute.kept(block, step, kernels.keeps, mode) if not i.shared])
-    growing, cached = gradients == "growing", frozenset(lasting) - stays
-    wiring = Wiring(tuple(nodes), stays, frozenset(differentiable), frozenset(gathers), growing, cached)
-    return Sized(wiring, parts, tables, shown)
+    sets = frozenset(differentiable), frozenset(gathers), gradients == "growing", frozenset(lasting)
+    return Wired(tuple(nodes), storage, parts, tables, shown, *sets)
 
 
 def _lasting(line: Line, storage: Mapping[str, str], parts: dict[str, Part], rate: Mapping[str, Dim]) -> set[str]:

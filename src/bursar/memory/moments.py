@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from bursar.dims import Dim, at_most, choose, most
+from bursar.dims import Dim, at_least, at_most, choose, most
 from bursar.memory.liveness import Live
 from bursar.memory.peaks import Load, Memory, StageLoad
 
@@ -167,14 +167,24 @@ def highest(found: Iterable[Moment]) -> Moment:
 
 def peak(standing: Memory, load: StageLoad, update: Dim) -> Dim:
     """Bytes of the highest of `moments`: the same sums, the parts taken together."""
+    return peak_beside(standing, work(load), update)
+
+
+def peak_beside(standing: Memory, work: Dim, update: Dim) -> Dim:
+    """The same with the bytes of what is at work."""
+    return at_least(standing.peak + work, at_the_update(standing, update).peak)
+
+
+def work(load: StageLoad) -> Dim:
+    """Bytes that a block at work adds at most to what stands."""
     shown = _shown(load)
-    work: list[Dim] = []
+    found: list[Dim] = []
     for run in load.runs:
         after: Dim = 0
         for part, times in reversed(run):
             between = part.kept + part.logits
             after, last = after + times * between, after + between
-            work.append(part.passes.top(shown) - last)
+            found.append(part.passes.top(shown) - last)
     if any(part.passes.caches for run in load.runs for part, _ in run):
-        work += [place.load.passes.totals[0] + place.cached - place.kept - place.logits for place in places(load)]
-    return most([standing.peak + most(work), at_the_update(standing, update).peak])
+        found += [place.load.passes.totals[0] + place.cached - place.kept - place.logits for place in places(load)]
+    return most(found)

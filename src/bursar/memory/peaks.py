@@ -14,7 +14,7 @@ from bursar.dims import Dim, at_most, choose, most, product
 from bursar.holdings import NOTHING, Holding
 from bursar.kernels import Kernels
 from bursar.memory import liveness
-from bursar.memory.liveness import Passes
+from bursar.memory.liveness import Passes, Wired
 from bursar.ops.adapters import Magnitude
 from bursar.parallel import data, fsdp, schedules
 from bursar.parallel.pipeline import Chunk, Stage
@@ -71,12 +71,10 @@ class Load(NamedTuple):
         return self.first or self.passes
 
 
-def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str) -> Load:
-    """The load of a block under a recompute mode."""
-    gradients, rate = gradients_of(plan), plan.recipe.rate
-    if gradients == "growing":
-        rate = {**rate, "gradient": rate["weight"]}
-    sized = liveness.sized(block, step, rate, kernels, mode, gradients)
+def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str, wired: Wired | None = None) -> Load:
+    """The load of a block under a recompute mode; `wired` is what does not depend on that, where it is known."""
+    gradients, rate = gradients_of(plan), rate_of(plan)
+    sized = liveness.recomputed(wired or wired_of(block, step, plan, kernels), block, step, kernels, mode)
     passes = Passes(sized)
     if plan.many:
         passes.settle()
@@ -90,6 +88,17 @@ def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str) -> L
     if not plan.flat:
         found = found._replace(owned=holdings.of_block(block, plan))
     return found._replace(frozen=_frozen(block, plan), widened=_widened(block, plan)) if block.frozen else found
+
+
+def wired_of(block: Block, step: Step, plan: Plan, kernels: Kernels) -> Wired:
+    """What of a load does not depend on the recompute mode."""
+    return liveness.wired(block, step, rate_of(plan), kernels, gradients_of(plan))
+
+
+def rate_of(plan: Plan) -> dict[str, Dim]:
+    """Bytes per element of every kind: gradients that grow have the format of the weights."""
+    rate = plan.recipe.rate
+    return {**rate, "gradient": rate["weight"]} if gradients_of(plan) == "growing" else rate
 
 
 _loads = lru_cache(maxsize=1024)(load)
@@ -241,12 +250,28 @@ def in_flight(index: int, load: StageLoad, plan: Plan, micro_batches: Dim) -> tu
     return best
 
 
+def most_in_flight(indices: Iterable[int], load: StageLoad, plan: Plan, micro_batches: Dim) -> Dim:
+    """Bytes of all micro-batches on the rank that has most, of ranks that hold the same."""
+    every = [schedules.in_flight(plan.schedule, index, plan.pipeline, plan.virtual, micro_batches) for index in indices]
+    chunks = [(chunk.kept + chunk.logits, chunk.waiting) for chunk in load.chunks] or [(load.kept + load.logits, 0)]
+    found: list[Dim] = []
+    for moment in schedules.uncovered([moment for moments in every for moment in moments]):
+        parts = zip(moment, chunks, strict=True)
+        found.append(sum([flight.whole * whole + flight.waiting * waiting for flight, (whole, waiting) in parts]))
+    return most(found)
+
+
 def of_stage(index: int, load: StageLoad, own: data.Held, plan: Plan, micro_batches: Dim, runtime: Dim = 0) -> Memory:
     """What stands while a micro-batch is at work on one rank of a stage under 1F1B: all states, and every micro-batch in flight,
     whole. `moments.py` puts the moments of the block at work in the place of its micro-batch; `runtime` is what is measured."""
+    return standing(load, own, plan, in_flight(index, load, plan, micro_batches), runtime)
+
+
+def standing(load: StageLoad, own: data.Held, plan: Plan, flights: tuple[Dim, Dim], runtime: Dim) -> Memory:
+    """The same with the bytes of what is in flight: (activations, logits)."""
     rate = plan.recipe.rate
     per_parameter = plan.sharding == "per-parameter"
-    activations, logits = in_flight(index, load, plan, micro_batches)
+    activations, logits = flights
     return Memory(
         weights=holdings.weight_bytes(load.owned, own.weight, plan) + own.frozen,
         gradients=size(own.gradient, (rate["master"] or rate["weight"]) if per_parameter else rate["gradient"])

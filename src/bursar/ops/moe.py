@@ -60,3 +60,5 @@ class Experts(Nested):
     @formula("elements moved, forward", "1")
     def moved(self, step: Step) -> Dim:
         return 2 * self.made(step) * (1 + self.top_k)  # gather the copies, then sum them back
+
+    backward_moved = moved  # the gradient of the sum goes to every copy, the gradients of the copies are summed

@@ -41,9 +41,9 @@ TABLES: tuple[tuple[Option, ...], ...] = (
 OPTIONS: Mapping[str, Option] = {option.name: option for table in TABLES for option in table}
 
 
-def values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every given option read and checked; None stands for its default."""
-    return {name: OPTIONS[name].value(value) for name, value in given.items()}
+def values(given: Mapping[str, Any], own: Mapping[str, Option] = OPTIONS) -> dict[str, Any]:
+    """Every given option read and checked; None stands for its default. `own` are those that one verb reads another way."""
+    return {name: own.get(name, OPTIONS[name]).value(value) for name, value in given.items()}
 
 
 def switch(option: Option) -> bool:

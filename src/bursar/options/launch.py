@@ -15,7 +15,7 @@ ROWS: tuple[Option, ...] = (
     ),
     Option(
         "framework", None, None, ("megatron", "torchtitan", "deepspeed", "accelerate", "fsdp", "nemo"),
-        "framework of a file; default: known by its form", "文件所属的框架，默认由其形式判断",
+        "framework that a file is of, or is written for", "文件所属的、或要写成的框架",
     ),
     Option(
         "engine", None, "local", ("local", "ray"), "what a sweep runs on: processes here, or a Ray cluster",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -67,36 +68,60 @@ def best_of(space: Space, keep: int = 5) -> Found:
     start = time.perf_counter()
     scored = score(space)
     fits = np.flatnonzero(scored.peak <= space.device.memory.si)
-    order = fits[np.lexsort((scored.peak[fits], scored.step_s[fits]))]
-    best: dict[tuple[int, ...], Candidate] = {}
-    for index in order:
-        plan = scored.plan(index)
-        if _layout(plan) not in best:
-            best[_layout(plan)] = read(space, plan)
-        if len(best) == keep:
-            break
-    pareto = tuple(read(space, scored.plan(index)) for index in _front(scored, order))
-    leanest = read(space, scored.plan(int(np.lexsort((scored.step_s, scored.peak))[0])))
-    ranked = tuple(sorted(best.values(), key=lambda candidate: (candidate.step_s, candidate.peak)))
-    return Found(ranked, pareto, leanest, scored.peak.size, fits.size, time.perf_counter() - start)
+    known: dict[int, Candidate] = {}
+
+    def candidate(index: int) -> Candidate:
+        if index not in known:
+            known[index] = read(space, scored.plan(index))
+        return known[index]
+
+    best = tuple(sorted([candidate(index) for index in _layouts(scored, fits, keep)], key=lambda found: (found.step_s, found.peak)))
+    pareto = tuple([candidate(index) for index in _front(scored, fits)])
+    least = np.flatnonzero(scored.peak == scored.peak.min())
+    leanest = candidate(int(least[np.argmin(scored.step_s[least])]))
+    return Found(best, pareto, leanest, scored.peak.size, fits.size, time.perf_counter() - start)
 
 
 def best_if_any(space: Space) -> Candidate | None:
     """The fastest plan that fits; None where none does, or none keeps the rules."""
     try:
-        found = best_of(space, keep=1)
+        scored = score(space)
     except PlanError:
         return None
-    return found.best[0] if found.best else None
+    first = next(_fastest(scored, np.flatnonzero(scored.peak <= space.device.memory.si)), None)
+    return None if first is None else read(space, scored.plan(first))
 
 
-def _front(scored: Scored, order: Any, most: int = 8) -> list[int]:
+def _fastest(scored: Scored, fits: Any, few: int = 256) -> Iterator[int]:
+    """Those that fit, fastest first, of equals the leanest. They are sorted as far as they are asked for."""
+    while fits.size:
+        seconds = scored.step_s[fits]
+        bound = np.partition(seconds, few)[few] if fits.size > few else np.inf
+        first, fits = fits[seconds <= bound], fits[seconds > bound]
+        yield from map(int, first[np.lexsort((scored.peak[first], scored.step_s[first]))])
+        few *= 16
+
+
+def _layouts(scored: Scored, fits: Any, keep: int) -> Iterator[int]:
+    """The fastest plan of each of the fastest layouts."""
+    seen: set[tuple[int, ...]] = set()
+    for index in _fastest(scored, fits):
+        layout = _layout(scored.plan(index))
+        if layout not in seen:
+            seen.add(layout)
+            yield index
+        if len(seen) == keep:
+            return
+
+
+def _front(scored: Scored, fits: Any, most: int = 8) -> Iterator[int]:
     """The plans, fastest first, that no faster one undercuts in memory."""
-    if not order.size:
-        return []
-    peaks = scored.peak[order]
-    lowest = np.minimum.accumulate(np.concatenate(([np.inf], peaks[:-1])))
-    return [int(index) for index in order[peaks < lowest][:most]]
+    for _ in range(most):
+        if not fits.size:
+            return
+        index = next(_fastest(scored, fits))
+        yield index
+        fits = fits[scored.peak[fits] < scored.peak[index]]
 
 
 def _layout(plan: Plan) -> tuple[int, ...]:

@@ -3,149 +3,184 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bursar import rules
-from bursar.dims import Dim, choose, most
 from bursar.errors import PlanError
-from bursar.memory import moments, overheads, peaks
-from bursar.memory.peaks import Load
-from bursar.parallel.pipeline import Stage
-from bursar.parallel.schedules import Passes, schedule
+from bursar.memory import overheads
+from bursar.parallel.schedules import schedule
 from bursar.plan import Plan
-from bursar.planner.space import BASE, Space
-from bursar.planner.stack import Cost, Segment, Stack, stacked, stacks, taken
-from bursar.seconds import schedule_time
-from bursar.seconds.step_time import Pace
+from bursar.planner.rows import Rows
+from bursar.planner.space import BASE, Space, experts_of
+from bursar.planner.stack import Cut, Stack, stacked, stacks, taken
+from bursar.rules.rule import Rule
 from bursar.training import Training
 
 
 class Group(NamedTuple):
-    """Plans of one structure: what they share, their degrees, and the segment of each by index."""
+    """Plans of one structure: what they share, their recompute modes (rows), their degrees by column, and how each is cut. `peak` and
+    `step_s` are bytes and seconds by row and column."""
 
     plan: Plan
+    modes: tuple[str, ...]
     degrees: dict[str, Any]
-    segments: tuple[Segment, ...]
-    segment: Any
+    cuts: tuple[Cut, ...]
+    cut: Any  # which of them a column is
+    peak: Any
+    step_s: Any
 
-    def at(self, row: int) -> Plan:
+    def at(self, index: int) -> Plan:
         """One of them as a plan of ints."""
-        found: dict[str, Any] = {name: int(values[row]) for name, values in self.degrees.items()}
-        own = self.segments[int(self.segment[row])]
-        comm = own.cut.context_comm if found["context"] > 1 else BASE.context_comm
-        return replace(self.plan, sequence=own.cut.sequence, context_comm=comm, recompute=own.mode, **found)
+        mode, column = divmod(index, self.cut.size)
+        found: dict[str, Any] = {name: int(values[column]) for name, values in self.degrees.items()}
+        own = self.cuts[int(self.cut[column])].plan
+        comm = own.context_comm if found["context"] > 1 else BASE.context_comm
+        return replace(self.plan, sequence=own.sequence, context_comm=comm, recompute=self.modes[mode], **found)
 
 
 class Scored(NamedTuple):
-    """All plans of a search: where each is, its peak bytes, and the seconds of its step. Memory is known first: the seconds of what
+    """All plans of a search: where those of each group begin, their peak bytes, and the seconds of their steps. The seconds of what
     does not fit are infinite."""
 
     groups: list[Group]
-    group: Any  # which group a plan belongs to
-    row: Any  # its place there
+    starts: Any
     step_s: Any
     peak: Any
 
     def plan(self, index: int) -> Plan:
-        group: Group = self.groups[int(self.group[index])]
-        return group.at(int(self.row[index]))
-
-
-@dataclass(frozen=True, eq=False)
-class Rows(Training):
-    """Rows of a stack as the plans of one pipeline, with what is worked out already."""
-
-    cut: tuple[Stage, ...] = ()
-    costs: tuple[tuple[int, Cost], ...] = ()  # by the id of the block
-    parts: tuple[tuple[str, slice], ...] = ()  # rows by their way of context parallelism
-    whole: Any = False  # whether all of a layer is recomputed
-
-    @cached_property
-    def stages(self) -> tuple[Stage, ...]:
-        return self.cut
-
-    @cached_property
-    def loads(self) -> dict[int, Load]:
-        return {block: cost.load for block, cost in self.costs}
-
-    @cached_property
-    def paces(self) -> dict[int, Pace]:
-        return {block: cost.pace for block, cost in self.costs}
-
-    @cached_property
-    def waits(self) -> dict[int, Dim]:
-        return {block: cost.waits for block, cost in self.costs} if schedule(self.plan.schedule).splits else {}
-
-    def _passes(self, own: list[Pace]) -> list[Passes]:
-        weight = {block: cost.weight for block, cost in self.costs}
-        apart = [sum([weight[id(block)] * times for block, times in stage.blocks()]) for stage in self.stages]
-        modes = [[schedule_time.parted(*of, mode) for of in zip(own, apart, strict=True)] for mode in ("full", "none")]
-        return [Passes(*[choose(self.whole, *of) for of in zip(*both, strict=True)]) for both in zip(*modes, strict=True)]
-
-    @cached_property
-    def runtime(self) -> Dim:
-        names = [f.name for f in fields(self.plan) if isinstance(getattr(self.plan, f.name), np.ndarray)]
-        found = []
-        for comm, rows in self.parts:
-            own: dict[str, Any] = {name: getattr(self.plan, name)[rows] for name in names}
-            here = overheads.runtime(replace(self.plan, context_comm=comm, **own), self.device, experts=self._expert)
-            found.append(np.broadcast_to(here, rows.stop - rows.start))
-        return np.concatenate(found)
-
-    def only(self, rows: Any) -> Rows:
-        """Some of them, to ask for their seconds."""
-        degrees = {f.name: value[rows] for f in fields(self.plan) if isinstance(value := getattr(self.plan, f.name), np.ndarray)}
-        costs = tuple([(block, taken(cost, rows)) for block, cost in self.costs])
-        return replace(self, plan=replace(self.plan, **degrees), costs=costs, parts=(), whole=self.whole[rows])
-
-    def _peak(self, index: int, place: int) -> Dim:
-        """Of all ranks that hold the same the one with the most in flight: the rest of what stands there is equal."""
-        stage, load = self.stages[place], self.stage_loads[place]
-        if index != stage.index:
-            return 0
-        standing = self.standing(index, place, self.micro_batches)
-        if schedule(self.plan.schedule).splits and len(stage.indices) > 1:
-            held = [sum(peaks.in_flight(i, load, self.plan, self.micro_batches)) for i in stage.indices]
-            standing = standing._replace(activations=standing.activations + (most(held) - held[0]))
-        return moments.peak(standing, load, self.update_bytes(place))
+        place = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return self.groups[place].at(int(index - self.starts[place]))
 
 
 def score(space: Space) -> Scored:
     """Memory and time of every valid plan of the space."""
-    groups: list[Group] = []
-    peaks, seconds = [], []
-    for setting in space.settings():
-        for group, training in chain(_stacked(space, setting), _alone(space, setting)):
-            count = group.segment.size
-            peak = np.broadcast_to(training.peak(), count)
-            groups.append(group)
-            peaks.append(peak)
-            seconds.append(_seconds(training, np.flatnonzero(peak <= space.device.memory.si), count))
+    groups = [
+        group for setting in space.settings() for group in chain(_stacked(space, setting), _alone(space, setting)) if group.cut.size
+    ]
     if not groups:
         raise PlanError(
             f"no plan for {space.devices} devices and a global batch of {space.global_batch} sequences keeps the rules: "
             + "; ".join(rule.text for rule in rules.RULES),
             field="devices", value=space.devices,
         )  # fmt: skip
-    sizes = [peak.size for peak in peaks]
-    group_of = np.repeat(np.arange(len(groups)), sizes)
-    row = np.concatenate([np.arange(size) for size in sizes])
-    return Scored(groups, group_of, row, np.concatenate(seconds), np.concatenate(peaks))
+    starts = np.cumsum([0, *[group.peak.size for group in groups[:-1]]])
+    flat = [np.concatenate([values.ravel() for values in of]) for of in zip(*[(g.step_s, g.peak) for g in groups], strict=True)]
+    return Scored(groups, starts, *flat)
 
 
-def _seconds(training: Training, fits: Any, count: int) -> Any:
-    """Seconds of a step of the rows that fit, infinite for the others."""
-    found = np.full(count, np.inf)
-    if fits.size:
-        few = training.only(fits) if isinstance(training, Rows) and 2 * fits.size < count else training
-        step = np.broadcast_to(few.seconds.step, few.plan.tensor.size)
-        found[fits] = step if few is not training else step[fits]
-    return found
+def _stacked(space: Space, setting: Plan) -> Iterator[Group]:
+    for stack in stacks(space, setting):
+        dealt = _Dealt(space, stack)
+        for stages, name, virtual in space.pipelines():
+            structure = replace(setting, pipeline=stages, schedule=name, virtual=virtual, recompute=stack.modes[0])
+            yield from _of_pipeline(space, stack, structure, dealt)
+
+
+def _of_pipeline(space: Space, stack: Stack, structure: Plan, dealt: _Dealt) -> Iterator[Group]:
+    """The plans of one pipeline: those that shard states over all ranks are worked out first, others are some of them."""
+    known: dict[str, tuple[Any, Rows]] = {}
+    for zero, shard in space.shardings(structure.pipeline):
+        plan = replace(structure, zero=zero)
+        columns = dealt.columns(plan, shard)
+        if not columns.size:
+            continue
+        wide, rows = known.get("all") or known.get(shard) or (columns, _rows(space, stack, plan, columns))
+        degrees, runtime = dealt.degrees(plan, shard), dealt.runtime(plan, shard)
+        rows = rows.sharded(replace(plan, **{name: values[wide] for name, values in degrees.items()}), runtime[wide])
+        known[shard] = wide, rows
+        peak, step_s = _read(space, rows, (len(stack.modes), wide.size))
+        some = slice(None) if columns.size == wide.size else np.searchsorted(wide, columns)
+        own = {name: values[columns] for name, values in degrees.items()}
+        yield Group(plan, stack.modes, own, stack.cuts, stack.cut[columns], peak[:, some], step_s[:, some])
+
+
+class _Dealt:
+    """The columns of a stack dealt to the ranks of a pipeline: their degrees, those that keep the rules, their overheads."""
+
+    def __init__(self, space: Space, stack: Stack) -> None:
+        self.space, self.stack = space, stack
+        self.experts = bool(experts_of(space.architecture))
+        self.found: dict[tuple[int, str], dict[str, Any]] = {}
+        self.bytes: dict[tuple[int, str, int], Any] = {}
+
+    def degrees(self, plan: Plan, shard: str) -> dict[str, Any]:
+        key = plan.pipeline, shard
+        if key not in self.found:
+            self.found[key] = _dealt(self.space, self.stack.degrees, plan.pipeline, shard)
+        return self.found[key]
+
+    def columns(self, plan: Plan, shard: str) -> Any:
+        """The columns that keep the rules as plans of a structure."""
+        return _keeping(self.space, plan, self.degrees(plan, shard), rules.OF_RANKS)
+
+    def runtime(self, plan: Plan, shard: str) -> Any:
+        """Bytes that are no tensors, of all columns."""
+        key = plan.pipeline, shard, schedule(plan.schedule).copies
+        if key not in self.bytes:
+            found = np.empty(self.stack.cut.size)
+            for cut in self.stack.cuts:
+                own = {name: values[cut.start : cut.end] for name, values in self.degrees(plan, shard).items()}
+                here = replace(plan, context_comm=cut.plan.context_comm, **own)
+                found[cut.start : cut.end] = overheads.runtime(here, self.space.device, experts=self.experts)
+            self.bytes[key] = found
+        return self.bytes[key]
+
+
+def _dealt(space: Space, degrees: dict[str, Any], pipeline: int, shard: str) -> dict[str, Any]:
+    """Degrees with those of data parallelism."""
+    data = space.devices / (degrees["tensor"] * degrees["context"] * pipeline)
+    if shard == "all":
+        return {**degrees, "data": data}
+    ranks = np.maximum(np.floor(space.device.domain.si / degrees["tensor"]), 1)
+    return {**degrees, "data": data, "shard_group": np.minimum(ranks, data * degrees["context"])}
+
+
+def _keeping(space: Space, plan: Plan, degrees: dict[str, Any], among: tuple[Rule, ...]) -> Any:
+    """Which plans of a structure keep the rules. A group that is all ranks is no other way to shard."""
+    data = degrees["data"]
+    kept = (data == np.floor(data)) & rules.mask(space.architecture, replace(plan, **degrees), space.job, among=among)
+    if "shard_group" in degrees:
+        kept = kept & (degrees["shard_group"] < data * degrees["context"])
+    return np.flatnonzero(kept)
+
+
+def _rows(space: Space, stack: Stack, plan: Plan, columns: Any) -> Rows:
+    return Rows(
+        space.architecture, replace(plan, **{name: values[columns] for name, values in stack.degrees.items()}), space.device,
+        length=space.length, global_batch=space.global_batch, mask=space.mask, checked=False,
+        cut=stack.stages(plan.pipeline, plan.schedule, plan.virtual),
+        costs={block: taken(cost, columns) for block, cost in stack.costs.items()},
+        whole=np.array([[mode.startswith("full")] for mode in stack.modes]),
+    )  # fmt: skip
+
+
+def _read(space: Space, training: Training, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Bytes and seconds of plans; seconds of those that do not fit are infinite."""
+    peak = np.broadcast_to(training.peak(), shape)
+    fits = peak <= space.device.memory.si
+    if not fits.any():
+        return peak, np.broadcast_to(np.inf, shape)
+    step_s = training.step_seconds() if isinstance(training, Rows) else training.seconds.step
+    return peak, np.where(fits, step_s, np.inf)
+
+
+def _alone(space: Space, setting: Plan) -> Iterator[Group]:
+    """Plans whose recompute mode takes several layers together."""
+    for mode in space.values("recompute"):
+        for chosen, degrees in space.cuts(setting) if not stacked(mode) else ():
+            for structure, shard in _structures(space, replace(setting, recompute=mode)):
+                plan = replace(structure, context_comm=chosen.context_comm, sequence=chosen.sequence)
+                own = _dealt(space, degrees, plan.pipeline, shard)
+                kept = _keeping(space, plan, own, rules.RULES)
+                own = {name: values[kept] for name, values in own.items()}
+                if count := kept.size:
+                    training = space.training(replace(plan, **own), checked=False)
+                    found = _read(space, training, (1, count))
+                    yield Group(plan, (mode,), own, (Cut(0, count, chosen),), np.zeros(count, dtype=np.intp), *found)
 
 
 def _structures(space: Space, setting: Plan) -> Iterator[tuple[Plan, str]]:
@@ -153,95 +188,3 @@ def _structures(space: Space, setting: Plan) -> Iterator[tuple[Plan, str]]:
     for stages, name, virtual in space.pipelines():
         for zero, shard in space.shardings(stages):
             yield replace(setting, pipeline=stages, schedule=name, virtual=virtual, zero=zero), shard
-
-
-def _stacked(space: Space, setting: Plan) -> Iterator[tuple[Group, Training]]:
-    for stack in stacks(space, setting):
-        structure: tuple[int, str, int] | None = None
-        stages: tuple[Stage, ...] = ()
-        valid: dict[object, tuple[Any, dict[str, Any], Any]] = {}
-        costs: dict[bytes, dict[int, Cost]] = {}
-        for plan, shard in _structures(space, replace(setting, recompute=stack.segments[0].mode)):
-            if structure != (plan.pipeline, plan.schedule, plan.virtual):
-                structure = plan.pipeline, plan.schedule, plan.virtual
-                stages, valid, costs = (), {}, {}
-            key = shard, max(plan.zero, 1)  # no rule tells ZeRO 0 from 1 where states are not sharded by groups
-            if key not in valid:
-                valid[key] = _valid(space, plan, shard, stack)
-            rows, degrees, segment = valid[key]
-            if not rows.size:
-                continue
-            stages = stages or stack.stages(*structure)
-            if rows.tobytes() not in costs:
-                costs[rows.tobytes()] = {block: taken(cost, rows) for block, cost in stack.costs.items()}
-            yield (
-                Group(plan, degrees, stack.segments, segment),
-                Rows(
-                    space.architecture, replace(plan, **degrees), space.device, length=space.length,
-                    global_batch=space.global_batch, mask=space.mask, checked=False, cut=stages,
-                    costs=tuple(costs[rows.tobytes()].items()), parts=_parts(stack.segments, segment),
-                    whole=np.array([own.mode.startswith("full") for own in stack.segments])[segment],
-                ),
-            )  # fmt: skip
-
-
-def _valid(space: Space, plan: Plan, shard: str, stack: Stack) -> tuple[Any, dict[str, Any], Any]:
-    """The rows of a stack that keep the rules as plans of a structure, with their degrees and segments."""
-    first = {id(segment.cut): segment for segment in reversed(stack.segments)}
-    found: dict[int, tuple[Any, dict[str, Any]]] = {}
-    for comm in dict.fromkeys(segment.cut.context_comm for segment in stack.segments):
-        cuts = [segment for segment in first.values() if segment.cut.context_comm == comm]
-        here = {name: np.concatenate([values[cut.rows] for cut in cuts]) for name, values in stack.degrees.items()}
-        rows, own = _keeping(space, replace(plan, context_comm=comm), here, shard)
-        start = 0
-        for cut in cuts:
-            low, high = np.searchsorted(rows, (start, start + cut.size))
-            found[id(cut.cut)] = rows[low:high] - start, {name: values[low:high] for name, values in own.items()}
-            start += cut.size
-    chosen = [found[id(segment.cut)] for segment in stack.segments]
-    together = {name: np.concatenate([own[name] for _, own in chosen]) for name in chosen[0][1]}
-    places = np.concatenate([rows + segment.start for (rows, _), segment in zip(chosen, stack.segments, strict=True)])
-    return places, together, np.repeat(np.arange(len(chosen)), [rows.size for rows, _ in chosen])
-
-
-def _cut_by(plan: Plan, cut: Plan) -> Plan:
-    return replace(plan, context_comm=cut.context_comm, sequence=cut.sequence)
-
-
-def _keeping(space: Space, plan: Plan, degrees: dict[str, Any], shard: str) -> tuple[Any, dict[str, Any]]:
-    """Which rows keep the rules, and their degrees."""
-    data = space.devices / (degrees["tensor"] * degrees["context"] * plan.pipeline)
-    found = {**degrees, "data": data}
-    whole = data == np.floor(data)
-    if shard == "domain":
-        found["shard_group"] = np.maximum(np.floor(space.device.domain.si / degrees["tensor"]), 1)
-        whole = whole & (found["shard_group"] < data * degrees["context"])
-    rows = np.flatnonzero(whole)
-    found = {name: values[rows] for name, values in found.items()}
-    if rows.size:
-        kept = rules.mask(space.architecture, replace(plan, **found), space.job) & np.ones(rows.size, dtype=bool)
-        rows, found = rows[kept], {name: values[kept] for name, values in found.items()}
-    return rows, found
-
-
-def _parts(segments: tuple[Segment, ...], segment: Any) -> tuple[tuple[str, slice], ...]:
-    """Rows by their way of context parallelism; the segments of each stand together."""
-    found: dict[str, slice] = {}
-    for index, own in enumerate(segments):
-        start, stop = np.searchsorted(segment, (index, index + 1))
-        comm = own.cut.context_comm
-        found[comm] = slice(found[comm].start if comm in found else int(start), int(stop))
-    return tuple((comm, rows) for comm, rows in found.items() if rows.stop > rows.start)
-
-
-def _alone(space: Space, setting: Plan) -> Iterator[tuple[Group, Training]]:
-    """Plans whose recompute mode takes several layers together."""
-    for mode in space.values("recompute"):
-        for cut, degrees in space.cuts(setting) if not stacked(mode) else ():
-            for structure, shard in _structures(space, replace(setting, recompute=mode)):
-                plan = _cut_by(structure, cut)
-                rows, own = _keeping(space, plan, degrees, shard)
-                if rows.size:
-                    segments = (Segment(0, rows.size, cut, mode),)
-                    training = space.training(replace(plan, **own), checked=False)
-                    yield Group(plan, own, segments, np.zeros(rows.size, dtype=np.intp)), training

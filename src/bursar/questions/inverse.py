@@ -15,12 +15,13 @@ from bursar.machines.devices import Device, names, price
 from bursar.machines.devices import device as named
 from bursar.model import Model, load
 from bursar.planner import Candidate, Space
-from bursar.questions.static import static
-from bursar.training import Training
+from bursar.questions import bounds
+from bursar.training import Training, sequence_flops
 
 MOST_DEVICES = 2**15
 PARTS = 8  # counts that are tried between a doubling that does not fit and the next, which does
 LENGTH_UNIT = 1024
+ASKED = ("devices", "nodes", "global_batch")  # options that a question about any model lacks or has wrong
 LONGEST = 2**24
 
 
@@ -48,16 +49,23 @@ class Deadline:
     def kept(self, run: jobs.Run | None) -> bool:
         return self.days is None or (run is not None and run.days <= self.days)
 
+    def possible(self, space: Space) -> bool:
+        """Whether the bounds leave a plan that fits and keeps the deadline."""
+        soon = self.days is None or self.tokens is None or bounds.least_days(space, self.tokens) <= self.days
+        return soon and bounds.holds(space)
+
 
 def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
-    """The fewest devices on which a plan fits and the deadline is kept: doublings, then eighths of the last one. The global batch
-    grows where it must be split further."""
+    """The fewest devices on which a plan fits and the deadline is kept: doublings, then eighths of the last one in whole nodes.
+    The global batch grows where it must be split further. Counts that bounds rule out are tried without a search."""
+    if deadline.days is not None and deadline.tokens is None:
+        raise PlanError("a deadline needs the tokens of the run", field="tokens", valid="--tokens N")
     tried: list[int] = []
 
     def works(devices: int) -> tuple[Candidate, jobs.Run | None] | None:
         tried.append(devices)
         larger = replace(space, devices=devices, global_batch=_split_over(space.global_batch, devices))
-        candidate = planner.best_if_any(larger)
+        candidate = planner.best_if_any(larger) if deadline.possible(larger) else None
         if candidate is None:
             return None
         run = deadline.run(larger, candidate)
@@ -66,7 +74,7 @@ def cluster(space: Space, deadline: Deadline = Deadline()) -> Answer:
     top, found = _first(_doublings(MOST_DEVICES), works)
     if found is None:
         return Answer(None, None, None, tuple(tried))
-    fewer, better = _first(_between(top // 2, top), works)
+    fewer, better = _first(_between(top // 2, top, int(space.device.node.si)), works)
     candidate, run = better or found
     return Answer(fewer or top, candidate, run, tuple(tried))
 
@@ -83,9 +91,10 @@ def _doublings(most: int) -> Iterator[int]:
         count *= 2
 
 
-def _between(low: int, high: int) -> Iterator[int]:
-    """Counts between a number and its double, in eighths, those that are whole."""
-    yield from sorted({low + low * part // PARTS for part in range(1, PARTS)} - {low, high})
+def _between(low: int, high: int, node: int) -> Iterator[int]:
+    """Counts between a number and its double, in eighths: beyond a node those of whole nodes."""
+    counts = sorted({low + low * part // PARTS for part in range(1, PARTS)} - {low, high})
+    yield from [count for count in counts if high <= node or count % node == 0]
 
 
 def _first(values: Iterable[int], works: Callable[[int], Any]) -> tuple[int, Any]:
@@ -99,8 +108,15 @@ def _first(values: Iterable[int], works: Callable[[int], Any]) -> tuple[int, Any
 
 def context(space: Space) -> Answer:
     """The longest sequence with which a plan fits: doublings of 1,024, then sixteenths of the last one. The batch keeps its tokens,
-    but has a sequence for every device at least."""
-    tokens, tried = space.global_batch * space.length, []
+    but has a sequence for every device at least. What fits at a length fits at shorter ones: halving finds the last sixteenth."""
+    short, long = (sequence_flops(space.architecture, count * LENGTH_UNIT, space.mask) for count in (1, 2))
+    if short == long:
+        raise PlanError(
+            f"sequences of {space.architecture.family} have one length, that of their images",
+            field="model",
+            valid="a model of text",
+        )
+    tokens, tried = space.global_batch * space.length, list[int]()
 
     def works(length: int) -> Candidate | None:
         tried.append(length)
@@ -113,11 +129,14 @@ def context(space: Space) -> Answer:
             break
         longest, found = length, candidate
     step = max(longest // 16, LENGTH_UNIT)
-    for length in range(longest + step, 2 * longest, step) if longest else ():
-        if (candidate := works(length)) is None:
-            break
-        longest, found = length, candidate
-    return Answer(longest or None, found, None, tuple(tried))
+    low, high = 0, longest // step if longest else 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (candidate := works(longest + middle * step)) is None:
+            high = middle
+        else:
+            low, found = middle, candidate
+    return Answer(longest + low * step if longest else None, found, None, tuple(tried))
 
 
 def micro_batch(training: Training, most: int = 2**16) -> Answer:
@@ -149,19 +168,25 @@ def model(options: dict[str, Any], device: Device) -> Answer:
     """The largest model of the catalog of which a plan fits. One whose parameters alone, spread over all devices, are too many for
     them is not searched: no plan holds less."""
     tried: list[str] = []
-    for params, name in sorted([(load(name).params(), name) for name in catalog.names()], reverse=True):
-        try:
-            space, _ = planner.space_of(load(name), options, device)
-            spread = static(params, replace(space.base, data=space.devices, zero=3))
-        except BursarError:
-            continue
-        if spread.total > device.memory.si:
+    for _, name in sorted([(load(name).params(), name) for name in catalog.names()], reverse=True):
+        space = _space(load(name), options, device)
+        if space is None or not bounds.holds(space):
             continue
         tried.append(name)
         candidate = planner.best_if_any(space)
         if candidate is not None:
             return Answer(name, candidate, None, tuple(tried))
     return Answer(None, None, None, tuple(tried))
+
+
+def _space(asked: Model, options: dict[str, Any], device: Device) -> Space | None:
+    """The space of one of many; None of one that cannot be asked so, such as a length beyond its positions."""
+    try:
+        return planner.space_of(asked, options, device)[0]
+    except BursarError as error:
+        if error.field in ASKED:
+            raise
+        return None
 
 
 class Offer(NamedTuple):
@@ -180,9 +205,8 @@ def devices(asked: Model, options: dict[str, Any], deadline: Deadline, among: It
     found: list[Offer] = []
     for name in among or [name for name in names() if deadline.price is not None or price(name) is not None]:
         device = named(name)
-        try:
-            space, _ = planner.space_of(asked, {**options, "devices": int(device.node.si), "nodes": None}, device)
-        except BursarError:
+        space = _space(asked, {**options, "devices": int(device.node.si), "nodes": None}, device)
+        if space is None:
             continue
         answer = cluster(space, deadline)
         if answer.candidate is not None and answer.run is not None:

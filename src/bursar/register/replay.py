@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bursar import own
 from bursar.errors import BursarError, FactError, shown
 from bursar.facts import data, read_toml
 from bursar.register import arithmetic, digits, numbers
@@ -15,7 +16,7 @@ from bursar.register.numbers import Number
 
 REPRODUCED, DIFFERS, REFUSED, NOT_BUILT, NOT_MEASURED = "reproduced", "differs", "refused", "not built", "not measured"
 VERDICTS = (REPRODUCED, DIFFERS, REFUSED, NOT_BUILT, NOT_MEASURED)  # not measured: PyTorch is not installed
-MOST_BYTES = 1_000_000
+MOST_BYTES = 2**18  # of a user's claims
 
 
 class Replayed(NamedTuple):
@@ -35,15 +36,7 @@ def register() -> tuple[Number, ...]:
 
 def claims(place: str) -> tuple[Number, ...]:
     """The numbers of a user's file."""
-    file = Path(place)
-    try:
-        if not file.is_file():
-            raise FactError(f"no file {shown(place)}", field="claims", value=place, valid="a TOML file of claims")
-        if file.stat().st_size > MOST_BYTES:
-            raise FactError(f"{shown(place)} is too large", field="claims", value=place, valid=f"up to {MOST_BYTES:,} bytes")
-        return numbers.read(read_toml(file, file.name), file.name)
-    except (OSError, ValueError, RecursionError) as error:
-        raise FactError(f"cannot read {shown(place)}: {error}", field="claims", value=place) from None
+    return numbers.read(own.table(Path(place), MOST_BYTES), Path(place).name)
 
 
 def chosen(ids: Sequence[str], only: str | None) -> set[str]:

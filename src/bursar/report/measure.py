@@ -31,6 +31,10 @@ def trace(payload: Payload, lang: str, console: Console) -> None:
     console.print(_tree(payload, lang))
     if payload["again_flops"]:
         console.print(say("trace_again", lang, flops=whole(payload["again_flops"])))
+    for way, found in payload["peaks"].items():
+        told = {name: whole(found[name]["bytes"]) for name in ("all", "temporary")}
+        peak = found["temporary"]
+        console.print(say(f"trace_{way}_peak", lang, **told, operator=peak["operator"], module=peak["module"]), markup=False)
     console.print(say("trace_convention", lang, macs=whole(payload["forward_macs"])), style="dim")
     for name, state in payload.get("optimizer_states", {}).items():
         facts = {key: whole(value) for key, value in state.items()}
@@ -89,12 +93,17 @@ def _share(value: int, total: int) -> str:
     return percent(value / total) if total else ""
 
 
-def _html(payload: Payload, lang: str) -> None:
+def page(payload: Payload, lang: str) -> str:
+    """A trace as an HTML page."""
     from io import StringIO
 
     console = Console(record=True, width=160, file=StringIO(), highlight=False)
     trace(payload, lang, console)
+    return console.export_html()
+
+
+def _html(payload: Payload, lang: str) -> None:
     try:
-        Path(payload["html"]).write_text(console.export_html(), encoding="utf-8")
+        Path(payload["html"]).write_text(page(payload, lang), encoding="utf-8")
     except OSError as error:
         raise BursarError(f"cannot write {payload['html']}: {error.strerror}", field="html", value=payload["html"]) from None

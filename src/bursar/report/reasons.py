@@ -32,7 +32,8 @@ def _later(candidate: Candidate, winner: Candidate, lang: str) -> str:
     ours, theirs = candidate.seconds._asdict(), winner.seconds._asdict()
     changes = sorted(((ours[name] - theirs[name], name) for name in ours), reverse=True)
     floor = WORTH_SAYING * winner.step_s
-    losses = [f"{say(name, lang)} +{duration(change)}" for change, name in changes if change >= floor]
+    worth = [pair for pair in changes if pair[0] >= floor] or changes[:1]
+    losses = [f"{say(name, lang)} +{duration(change)}" for change, name in worth if change > 0]
     gains = [f"{duration(-change)} {say(name, lang)}" for change, name in reversed(changes) if -change >= floor]
     slower = percent(candidate.step_s / winner.step_s - 1)
     sentence = say("why_later", lang, slower=slower, losses=say("comma", lang).join(losses) or "≈")

@@ -1,4 +1,5 @@
-"""What a search says beside its plans: what one change would bring, and what the host could take."""
+"""What a search says beside its plans: other counts of devices, the front, what one change would bring, what the host could take,
+and a plan as the launch of a framework."""
 
 from __future__ import annotations
 
@@ -9,10 +10,31 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.units import duration, gib
+from bursar.report.units import duration, gib, percent, short, whole
 from bursar.report.words import say
 
 Payload = dict[str, Any]
+
+
+def counts(payload: Payload, lang: str, console: Console) -> None:
+    """Print the best plan of every count of devices, where several were asked."""
+    rows = payload.get("counts")
+    if not rows:
+        return
+    table = _table(say("counts", lang), say("step", lang), say("sensitivity_faster", lang), "MFU", "GiB")
+    run = [key for key in ("days", "cost_usd") if any(row.get(key) is not None for row in rows)]
+    for key in run:
+        table.add_column(say({"days": "days", "cost_usd": "cost"}[key], lang) + (" $" if key == "cost_usd" else ""), justify="right")
+    table.add_column("", overflow="fold")
+    for row in rows:
+        if not row["fits"]:
+            why = row.get("why") or say("count_too_large", lang, need=gib(row["leanest_peak"]))
+            table.add_row(whole(row["devices"]), *[""] * (4 + len(run)), Text(why))
+            continue
+        cells = f"{row['step_s']:.3f} s", short(row["tokens_per_s"]).strip(), percent(row["mfu"]), gib(row["peak"])
+        cost = [f"{row[key]:,.1f}" if key == "days" else f"{row[key]:,.0f}" for key in run]
+        table.add_row(whole(row["devices"]), *cells, *cost, Text(layout(row)))
+    console.print(table)
 
 
 def beside(payload: Payload, lang: str, console: Console) -> None:
@@ -20,14 +42,52 @@ def beside(payload: Payload, lang: str, console: Console) -> None:
     if found := payload.get("would_fit_offloaded"):
         facts = {"offload": ",".join(found["offload"]), "layout": layout(found), "step": duration(found["step_s"])}
         console.print(Text(say("would_fit_offloaded", lang, **facts)))
+    if len(payload["pareto"]) > 1:
+        console.print(_front(payload["pareto"], "counts" in payload, lang))
     if "sensitivity" in payload:
         console.print(_sensitivity(payload["sensitivity"], lang))
 
 
-def _sensitivity(rows: list[Payload], lang: str) -> Table:
+def launch(payload: Payload, lang: str, console: Console) -> None:
+    """Print the launch of a plan, or where it was written; and why it is not that of the first, if it is not."""
+    found = payload.get("launch")
+    if not found:
+        return
+    for place, reason in enumerate(found["refused"], 1):
+        console.print(Text(say("launch_refused", lang, place=place, reason=reason)))
+    facts = {"framework": found["framework"], "place": found["place"] + 1, "layout": layout(payload["best"][found["place"]])}
+    console.print(Text(say("launch_of", lang, **facts), style="bold"))
+    if found["not_said"]:
+        console.print(Text(say("launch_not_said", lang, fields=", ".join(found["not_said"])), style="dim"))
+    if found["out"] is None:
+        print(found["text"], end="")
+    else:
+        console.print(Text(say("launch_written", lang, out=found["out"], framework=found["framework"]), style="bold"))
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose first column holds the question's own numbers or names."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate((say("sensitivity", lang), say("step", lang), say("sensitivity_faster", lang), "GiB", "")):
-        table.add_column(name, justify="left" if index in (0, 4) else "right", overflow="fold")
+    for index, name in enumerate((title, *columns)):
+        table.add_column(name, justify="right" if index else "left", overflow="fold")
+    return table
+
+
+def _front(points: list[Payload], counted: bool, lang: str) -> Table:
+    """Plans of the front: what each needs in seconds, memory and, over several counts, device-hours."""
+    table = _table(
+        say("front_counts" if counted else "front", lang), say("step", lang), "GiB", *([say("front_hours", lang)] if counted else [])
+    )
+    for point in points:
+        hours = [f"{point['device_hours_per_step']:,.3g}"] if counted else []
+        devices = f"{point['devices']:,} × " if counted else ""
+        table.add_row(Text(devices + layout(point)), f"{point['step_s']:.3f} s", gib(point["peak"]), *hours)
+    return table
+
+
+def _sensitivity(rows: list[Payload], lang: str) -> Table:
+    table = _table(say("sensitivity", lang), say("step", lang), say("sensitivity_faster", lang), "GiB")
+    table.add_column("", overflow="fold")
     for row in rows:
         name = say(f"sensitivity_{row['change']}", lang)
         if "step_s" not in row:

@@ -267,6 +267,7 @@ def _run_line(payload: Payload, lang: str, console: Console) -> None:
 def _plan(payload: Payload, lang: str, console: Console) -> None:
     _heading(console, payload["model"], f"{payload['devices']:,} × {payload['device']}")
     _job_lines(payload, lang, console)
+    search.counts(payload, lang, console)
     facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
     console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
 
@@ -280,8 +281,10 @@ def _plan(payload: Payload, lang: str, console: Console) -> None:
     console.print(_breakdown(winner, lang))
     search.beside(payload, lang, console)
     _run_line(winner, lang, console)
+    running.lines(winner, lang, console)
     console.print(say("runtime_note", lang), style="dim")
     _notes(winner, lang, console)
+    search.launch(payload, lang, console)
 
 
 def _best(payload: Payload, lang: str, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bursar.errors import PlanError
@@ -10,21 +11,21 @@ from bursar.rules import degrees, schedules, tensors
 from bursar.rules.rule import Job, Rule
 from bursar.tree import Architecture
 
-__all__ = ["RULES", "Job", "Rule", "check", "mask"]
+__all__ = ["OF_A_CUT", "OF_RANKS", "RULES", "Job", "Rule", "check", "mask"]
 
 RULES: tuple[Rule, ...] = (
-    Rule("seq", "the length stays within learned positions", schedules.of_length),
+    Rule("seq", "the length stays within learned positions", schedules.of_length, of_a_cut=True),
     Rule(
-        "tp", "tp divides the heads and the feed-forward width; it divides the KV heads or is a multiple of them", degrees.of_tensor
+        "tp", "tp divides the heads and the feed-forward width; it divides the KV heads or is a multiple of them", degrees.of_tensor, of_a_cut=True
     ),
     Rule(
         "cp",
         "cp spreads attention and what works token by token; 2·cp (ulysses: cp) divides the length, with ulysses tp·cp the heads",
-        degrees.of_context,
+        degrees.of_context, of_a_cut=True,
     ),
-    Rule("sp", "with sequence parallelism tp divides the tokens of a micro-batch", degrees.of_sequence),
-    Rule("ep", "ep divides the number of experts; with tp it needs sequence parallelism", degrees.of_expert),
-    Rule("expert_load", "a rank receives at most all token copies, an expert every token once", degrees.of_expert_load),
+    Rule("sp", "with sequence parallelism tp divides the tokens of a micro-batch", degrees.of_sequence, of_a_cut=True),
+    Rule("ep", "ep divides the number of experts; with tp it needs sequence parallelism", degrees.of_expert, of_a_cut=True),
+    Rule("expert_load", "a rank receives at most all token copies, an expert every token once", degrees.of_expert_load, of_a_cut=True),
     Rule("etp", "etp divides tp and an expert's width; ep·etp divides tp·cp·dp", degrees.of_expert_tensor),
     Rule(
         "sharding",
@@ -52,17 +53,20 @@ RULES: tuple[Rule, ...] = (
         "kernels, without tp, cp, stored frozen weights and schedules that split the backward pass",
         tensors.of_precision,
     ),
-    Rule("kernels", "eager and sdpa kernels are for families whose modules were traced", tensors.of_kernels),
-    Rule("recompute", "a layer has every module that is recomputed", tensors.of_recomputed),
+    Rule("kernels", "eager and sdpa kernels are for families whose modules were traced", tensors.of_kernels, of_a_cut=True),
+    Rule("recompute", "a layer has every module that is recomputed", tensors.of_recomputed, of_a_cut=True),
     Rule(
         "offload",
         "parameters leave with zero 3, the optimizer if it is not paged, both together with per-parameter sharding; activations "
         "leave where no schedule splits the backward pass",
         tensors.of_offload,
     ),
-    Rule("adapter", "DoRA is for whole matrices: tp=1", tensors.of_adapter),
+    Rule("adapter", "DoRA is for whole matrices: tp=1", tensors.of_adapter, of_a_cut=True),
     Rule("devices", "the product of tp, cp, pp and dp is the number of devices", schedules.of_devices),
 )
+
+OF_A_CUT = tuple(rule for rule in RULES if rule.of_a_cut)
+OF_RANKS = tuple(rule for rule in RULES if not rule.of_a_cut)
 
 
 def check(architecture: Architecture, plan: Plan, job: Job) -> None:
@@ -73,10 +77,10 @@ def check(architecture: Architecture, plan: Plan, job: Job) -> None:
                 raise PlanError(demand.problem(plan), field=rule.field, value=plan, valid=demand.valid(plan))
 
 
-def mask(architecture: Architecture, plan: Plan, job: Job) -> Any:
-    """Which plans of an array keep every rule."""
+def mask(architecture: Architecture, plan: Plan, job: Job, *, among: Iterable[Rule] = RULES) -> Any:
+    """Which plans of an array keep every rule, or those `among` them."""
     kept: Any = True
-    for rule in RULES:
+    for rule in among:
         for demand in rule.demands(architecture, plan, job):
             kept = kept & demand.holds
     return kept

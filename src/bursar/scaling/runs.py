@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bursar import own
 from bursar.errors import PlanError, shown
 from bursar.scaling.law import Doubt
 
@@ -19,6 +20,7 @@ COLUMNS = {
     "loss": ("loss", "l", "val_loss", "eval_loss"),
 }
 MOST_ROWS = 1_000_000
+MOST = 1e60  # of a number
 
 
 class Measured(NamedTuple):
@@ -37,9 +39,9 @@ def read(path: str | Path) -> Measured:
     Raises PlanError for a missing column, a value that is no positive number, or fewer than six different runs.
     """
     place = Path(path)
-    if not place.is_file():
+    if own.place(str(path)) is None or not place.is_file():
         raise PlanError(
-            f"no file {place}", field="file", value=str(place), valid="a CSV with loss and two of params, tokens, flops"
+            f"no file {shown(str(path))}", field="file", value=str(place), valid="a CSV with loss and two of params, tokens, flops"
         )
     try:
         with place.open(newline="", encoding="utf-8-sig") as file:
@@ -92,9 +94,9 @@ def _positive(text: object, column: str, number: int, where: str) -> float:
         value = float(str(text))
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
+    if not 0 < value < MOST:
         raise PlanError(
-            f"{column} of line {number} is {shown(text)}", field=column, value=text, valid="a positive number", where=where
+            f"{column} of line {number} is {shown(text)}", field=column, value=text, valid=f"a positive number below {MOST:g}", where=where
         )
     return value
 

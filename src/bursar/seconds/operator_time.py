@@ -10,12 +10,21 @@ from bursar.kernels import Implementation
 from bursar.machines.roofline import HEAD, Roofline
 from bursar.ops.attention import Attention, AttentionCore
 from bursar.ops.context import HeadAttention
+from bursar.ops.delta import DeltaRule
+from bursar.ops.elementwise import Bias
+from bursar.ops.lightning import LightningAttention
 from bursar.ops.linear import Linear
+from bursar.ops.scan import StateSpaceDual
 from bursar.step import Step
 from bursar.tree import Extra, Line
 
+CHUNKED = (StateSpaceDual, DeltaRule, LightningAttention)  # recurrences that are products of chunks
 OLDER = "flash-2"  # kernels made for the generation before
 OWN_RATE = ("experts", "loss")  # slots whose traffic has a rate of its own
+# elements of FP32 that move where a bias is added expert by expert, weighted by the router, forward and backward: b·p out; it and the
+# product in, their sum out; joined, in and out; rounded, in and out (Megatron-Core, TEGroupedMLP._apply_bias, line by line)
+BY_EXPERT = (7, 10)
+FP32 = 4
 # implementations of several kernels, each of which writes what the next one reads; what they keep is part of that
 COMPOSED = frozenset({
     "composed", "module", "module-fp32", "log-softmax", "log-softmax-fp32", "log-softmax-narrow", "fp32", "fp32-shifted",
@@ -31,6 +40,9 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
     if type(moved) is int and moved == 0:
         return 0, 0
     if op.engine == "vector":
+        if line.nested and isinstance(op, Bias):
+            there, back = [roof.traffic(passes * op.made(step), FP32) for passes in BY_EXPERT]
+            return there, back if op.trainable else 0
         if op.slot in OWN_RATE:
             return roof.moved(op.slot, moved, width), 0 if op.still else roof.moved(op.slot, backward_moved, width)
         return roof.traffic(moved, width), 0 if op.still else roof.traffic(backward_moved, width)
@@ -41,7 +53,7 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
         return _attention(line, kernel, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
     narrow = op.quantised and bool(roof.cast_bytes)
     if line.nested:
-        there, back = _grouped(line, op.flops(seen), gradients, moved, width, roof, narrow=narrow)
+        there, back = _grouped(line, op.flops(seen), gradients, rate, roof, narrow=narrow)
     else:
         there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
         back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
@@ -73,22 +85,28 @@ def _between(line: Line, kernel: Implementation, rate: Mapping[str, int | Fracti
 
 
 def _grouped(
-    line: Line, flops: Dim, gradients: Dim, moved: Dim, width: int | Fraction, roof: Roofline, *, narrow: bool
+    line: Line, flops: Dim, gradients: Dim, rate: Mapping[str, int | Fraction], roof: Roofline, *, narrow: bool
 ) -> tuple[Dim, Dim]:
-    """Seconds of one product for every expert of a rank. Each is too short to hide its traffic behind the products of others: the
-    weights of all of them are read, and their gradients are written."""
+    """Seconds of one product for every expert of a rank. Each expert's is too short to hide its weights' traffic behind products of
+    others: all are read, once more for the gradient of the input, and their gradients are added to."""
     op = line.op
-    everything = roof.traffic(moved + (line.instances - 1) * op.weights(), width)
-    times = op.trainable + op.passes
-    there = roof.compute(flops, narrow=narrow, grouped=True) + everything
-    return there, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
+    read = line.weights * (rate["operand"] if narrow else rate["activation"])
+    there = roof.compute(flops, narrow=narrow, grouped=True) + roof.traffic(read, 1)
+    if op.still:
+        return there, 0
+    added = 2 * line.weights * rate["gradient"] if op.trainable else 0
+    return there, roof.compute(gradients, narrow=narrow, grouped=True) + roof.traffic(op.passes * read + added, 1)
 
 
 def _attention(
     line: Line, kernel: Implementation, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline
 ) -> tuple[Dim, Dim]:
-    """Seconds of an attention core, whose rate depends on how many keys a query goes through and on the size of a head."""
+    """Seconds of an attention core, whose rate depends on how many keys a query goes through and on the size of a head. Recurrences go
+    through chunks of one size, at a rate of their own."""
     op = line.op
+    if isinstance(op, CHUNKED):
+        found = at_least(roof.compute(gradients, chunked=True), backward)
+        return at_least(roof.compute(op.flops(seen), chunked=True), moved), 0 if op.still else found
     length = op.span(line.step) if isinstance(op, HeadAttention) else line.step.queries
     if isinstance(op, Attention) and op.window is not None and kernel.skips_masked:
         length = at_most(length, op.window)

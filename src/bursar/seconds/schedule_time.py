@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bursar.dims import Dim, choose
+from bursar.dims import Dim, at_least, choose
 from bursar.kernels import Kernels
 from bursar.machines.machine import Machine
 from bursar.parallel.schedules import Passes
@@ -21,14 +21,15 @@ def weight_pass(block: Block, step: Step, plan: Plan, kernels: Kernels, machine:
         if has_product(line.op):
             inputs, weights = line.op.gradients(line.step)
             _, back = operator_time.seconds(line, kernels.of(line.op), plan.recipe.rate, machine.roofline)
-            total = total + back * weights / (inputs + weights)
+            total = total + back * weights / at_least(inputs + weights, 1)  # a tower that sees nothing has none
     return total
 
 
-def parted(own: Pace, weight: Dim, mode: str) -> Passes:
-    """A rank's seconds as the passes of a schedule. Collectives are as long in each pass: recomputation is one more."""
+def parted(own: Pace, weight: Dim, again: Dim) -> Passes:
+    """A rank's seconds as the passes of a schedule. Collectives are as long in each pass: running all of a layer `again` is one
+    more."""
     talk = own.tensor_parallel + own.expert_parallel + own.context_parallel
-    forward = own.forward + talk / (3 if mode.startswith("full") else 2)
+    forward = own.forward + talk / choose(again, 3, 2)
     return Passes(forward, sum(own) - forward - weight, weight)
 
 

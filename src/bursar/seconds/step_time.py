@@ -71,7 +71,8 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     talk = {group: _Talk() for group in ("tensor", "expert", "context")}
     products = _Talk()
     around = _Context()
-    launched = 0
+    launched: Dim = 0
+    fed: set[tuple[str, tuple[str, ...]]] = set()
     rate, hides = plan.recipe.rate, "tensor" in plan.overlap and plan.sequence
     for line in block.walk(step):
         op = line.op
@@ -86,7 +87,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
         there, back = operator_time.seconds(line, kernels.of(op), rate, machine.roofline)
         if type(there) is int and there == 0:
             continue
-        launched += _launches(op, again_too)
+        launched = launched + _kernels(line, fed) * _launches(op, again_too)
         forward = forward + there
         backward = backward + back
         if hides and op.engine == "matmul":
@@ -137,6 +138,17 @@ class _Talk:
     @property
     def all(self) -> Dim:
         return self.there + self.back
+
+
+def _kernels(line: Line, fed: set[tuple[str, tuple[str, ...]]]) -> Dim:
+    """Kernels of one pass of an operator: of products of experts one for each expert, where those of one input go together."""
+    if not line.nested or line.op.engine != "matmul":
+        return 1
+    inputs = line.path.rpartition(".")[0], line.op.reads
+    if inputs in fed:
+        return 0
+    fed.add(inputs)
+    return line.instances
 
 
 def _launches(op: Op, again: bool) -> int:
@@ -271,12 +283,12 @@ def update_bytes(parameters: Dim, gradient: Dim, weight: Dim, master: Dim, state
     return parameters * (gradient + 2 * state + choose(master > 0, 2 * master + weight, 2 * weight))
 
 
-def slowest(paces: list[Pace]) -> tuple[Pace, Dim]:
-    """The stage that sets the pace, and its seconds."""
+def slowest(paces: tuple[Pace, ...]) -> Pace:
+    """The stage that sets the pace."""
     best, longest = paces[0], sum(paces[0])
     for other in paces[1:]:
         seconds = sum(other)
         wins = seconds > longest
         best = Pace(*[choose(wins, new, old) for new, old in zip(other, best, strict=True)])
         longest = at_least(longest, seconds)
-    return best, longest
+    return best

@@ -20,6 +20,7 @@ NAME = "_sweep.json"  # which sweep a folder holds; readers of datasets skip und
 
 def folder(path: str, sweep: str) -> Path:
     """The folder of a sweep, made if need be; one that holds another sweep is refused, for their rows would mix."""
+    _arrow()  # what is missing is said before chunks are answered
     found = Path(path)
     try:
         found.mkdir(parents=True, exist_ok=True)

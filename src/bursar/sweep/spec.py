@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bursar import own
 from bursar.errors import PlanError, UnknownNameError, shown
 from bursar.machines.devices import device
 from bursar.model import load
@@ -57,16 +57,7 @@ class Chunk(NamedTuple):
 
 def read(path: str) -> Spec:
     """A spec from its file."""
-    file = Path(path)
-    try:
-        if "\0" in path or not file.is_file() or file.stat().st_size > MAX_BYTES:
-            raise PlanError(
-                f"no spec {path[:200]!r}", field="spec", value=path, valid=f"a TOML file of at most {MAX_BYTES:,} bytes"
-            )
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise PlanError(f"cannot read {path[:200]}: {str(error)[:100]}", field="spec", value=path, valid="a TOML file") from None
-    return of(found)
+    return of(own.table(Path(path), MAX_BYTES))
 
 
 def of(found: Mapping[str, Any]) -> Spec:

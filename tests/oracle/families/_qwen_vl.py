@@ -7,7 +7,6 @@ from random import Random
 
 from ..values import Values, trunk
 
-AUTO = "AutoModelForImageTextToText"
 LAYER = r"^model\.language_model\.layers\.\d+\.|(?<=^model\.visual)\.blocks\.\d+"
 COMPONENTS = {
     "model.language_model.embed_tokens": "embedding",

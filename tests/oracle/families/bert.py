@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
-
-import torch
 
 from ..values import Values, maybe
 
-AUTO = "AutoModelForMaskedLM"
 LAYER = r"^bert\.encoder\.layer\.\d+\."
 COMPONENTS = {
     "bert.embeddings.word_embeddings": "embedding",
@@ -51,7 +47,3 @@ def random(pick: Random) -> Values:
         "max_position_embeddings": pick.randint(20, 40),
         **maybe(pick, type_vocab_size=pick.randint(1, 4), hidden_act="gelu_new", hidden_dropout_prob=0.0),
     }
-
-
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    return {"input_ids": torch.zeros((batch, seq), dtype=torch.long, device=device)}

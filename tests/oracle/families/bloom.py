@@ -15,7 +15,6 @@ SMALL: dict[str, Values] = {
     "bloom-normed-residual": {**_BASE, "apply_residual_connection_post_layernorm": True, "hidden_dropout": 0.1},
     "bloom-untied": {**_BASE, "tie_word_embeddings": False, "attention_dropout": 0.1, "n_head": 4},
 }
-ATTENTION = "eager"
 KINDS = [(r"\.lm_head$", "logits"), (r"\.\d+\.self_attention$", "attention")]
 COMPONENTS = {
     "transformer.word_embeddings": "embedding",

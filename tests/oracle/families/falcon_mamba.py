@@ -4,8 +4,8 @@ no weight depends on."""
 from __future__ import annotations
 
 from . import mamba
-from .mamba import ATTENTION, COMPONENTS, LAYER, aside, lacking, over, random
+from .mamba import COMPONENTS, LAYER, random
 
-__all__ = ["ATTENTION", "COMPONENTS", "LAYER", "SMALL", "aside", "lacking", "over", "random"]
+__all__ = ["COMPONENTS", "LAYER", "SMALL", "random"]
 
 SMALL = {name.replace("mamba", "falcon_mamba"): {**values, "model_type": "falcon_mamba"} for name, values in mamba.SMALL.items()}

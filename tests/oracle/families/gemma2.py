@@ -6,7 +6,6 @@ from random import Random
 
 from tests.oracle.values import Values, maybe, trunk
 
-ATTENTION = "eager"
 COMPONENTS = {
     "post_attention_layernorm": "attn.post_norm",
     "pre_feedforward_layernorm": "mlp.norm",

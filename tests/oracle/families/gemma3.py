@@ -6,7 +6,6 @@ from random import Random
 
 from ..values import Values, maybe
 
-AUTO = "AutoModelForImageTextToText"
 LAYER = r"^model\.language_model\.layers\.\d+\.|(?<=^model\.vision_tower)\.encoder\.layers\.\d+"
 COMPONENTS = {
     "model.language_model.embed_tokens": "embedding",

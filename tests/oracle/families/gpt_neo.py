@@ -16,7 +16,6 @@ SMALL: dict[str, Values] = {
     "gpt_neo-groups": {**_BASE, "attention_types": [[["global"], 1], [["local"], 3]], "attention_dropout": 0.1},
     "gpt_neo-listed": {**_BASE, "attention_layers": ["global", "local", "global", "local"], "embed_dropout": 0.1},
 }
-ATTENTION = "eager"
 COMPONENTS = {
     "attn.attention.q_proj": "attn.q",
     "attn.attention.k_proj": "attn.k",

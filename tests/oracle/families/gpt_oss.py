@@ -6,7 +6,6 @@ from random import Random
 
 from tests.oracle.values import Values, maybe, trunk
 
-ATTENTION = "eager"
 COMPONENTS = {
     "self_attn.sinks": "attn.core",
     "mlp.router": "router",

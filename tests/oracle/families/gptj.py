@@ -15,7 +15,6 @@ SMALL: dict[str, Values] = {
     "gptj-wide-tied": {**_BASE, "n_inner": 77, "tie_word_embeddings": True, "resid_pdrop": 0.1, "attn_pdrop": 0.1},
     "gptj-embedding-dropout": {**_BASE, "embd_pdrop": 0.1, "n_head": 3, "rotary_dim": 8},
 }
-ATTENTION = "eager"
 COMPONENTS = {
     "attn.q_proj": "attn.q",
     "attn.k_proj": "attn.k",

@@ -6,8 +6,6 @@ from random import Random
 
 from tests.oracle.values import Values, maybe
 
-from ._scans import lacking_of_convolution, outputs_cut_off, scan_of_mamba, slow_scan_of_mamba
-
 _BASE: Values = {
     "model_type": "jamba", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 23, "num_hidden_layers": 6,
     "num_attention_heads": 6, "num_key_value_heads": 2, "attn_layer_offset": 1, "attn_layer_period": 3, "expert_layer_offset": 1,
@@ -43,28 +41,6 @@ def parts(module: str, tensor: object, values: Values) -> dict[str, int] | None:
 
 def _attends(values: Values, layer: int) -> bool:
     return bool(layer % values.get("attn_layer_period", 8) == values.get("attn_layer_offset", 4))
-
-
-def _mixers(values: Values) -> int:
-    return sum(not _attends(values, i) for i in range(values["num_hidden_layers"]))
-
-
-def _sizes(values: Values) -> tuple[int, int]:
-    return values.get("mamba_expand", 2) * values["hidden_size"], values.get("mamba_d_state", 16)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    return {"scan": _mixers(values) * scan_of_mamba(*_sizes(values), seq, batch)}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    channels, states = _sizes(values)
-    behind = outputs_cut_off(channels, values.get("mamba_d_conv", 4), seq, batch)
-    return _mixers(values) * (behind + slow_scan_of_mamba(channels, states, seq, batch))
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    return _mixers(values) * lacking_of_convolution(_sizes(values)[0], values.get("mamba_d_conv", 4), seq, batch)
 
 
 def random(pick: Random) -> Values:

@@ -6,9 +6,8 @@ from tests.oracle.values import Values
 
 from ._latent import sizes as random
 
-__all__ = ["MODEL_TYPE", "SMALL", "random"]
+__all__ = ["SMALL", "random"]
 
-MODEL_TYPE = "deepseek_v3"
 _BASE: Values = {
     "model_type": "kimi_k2", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 77, "num_hidden_layers": 3,
     "num_attention_heads": 6, "num_key_value_heads": 6, "hidden_act": "silu", "max_position_embeddings": 64,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.oracle.families._chunked import convolution, convolution_backward, padded, real, state_gradients
 from tests.oracle.values import Values, maybe, trunk
 
 _KIMI: Values = {
@@ -58,36 +57,6 @@ def _is_linear(tensor: Any, linear: Values, values: Values) -> bool:
     wide = linear["num_heads"] * linear["head_dim"]
     assert wide != values["num_attention_heads"] * (values["qk_nope_head_dim"] + values["qk_rope_head_dim"])
     return bool(tensor.shape[0] == wide)
-
-
-def _sizes(values: Values, batch: int) -> tuple[int, int, int, int, int]:
-    """Linear layers, heads of all sequences, width of a head, channels and kernel of the convolution."""
-    linear = values["linear_attn_config"]
-    heads, d = linear["num_heads"], linear["head_dim"]
-    return len(linear["kda_layers"]), batch * heads, d, 3 * heads * d, linear["short_conv_kernel_size"]
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """K Kᵀ and Q Kᵀ are written as sums of element-wise products; the last chunk is filled up to 64 tokens, and the convolution's
-    input on both sides. What is counted is under `attention`, because both kinds of layers have one module name."""
-    layers, rows, d, channels, kernel = _sizes(values, batch)
-    tokens, pairs = padded(seq)
-    counted = 2 * rows * (pairs * 3 * d + tokens * 3 * d * d)
-    filling = 2 * rows * ((pairs - real(seq)) * 3 * d + (tokens - seq) * 3 * d * d)
-    by_element = 2 * rows * real(seq) * 2 * d
-    padding, taps = convolution(seq, batch, channels, kernel)
-    return {
-        "attention": -layers * counted,
-        "scan": layers * (counted - filling + by_element),
-        "linear": layers * (taps - padding),
-    }
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    """The state before the first chunk is zero and the one after the last is not read; and the convolution's weight."""
-    layers, rows, d, channels, kernel = _sizes(values, batch)
-    missing = state_gradients(rows, 64, 64, d, d, reads=2)
-    return layers * (missing - convolution_backward(seq, batch, channels, kernel))
 
 
 def random(pick: Random) -> Values:

@@ -1,5 +1,5 @@
-"""Llama 4 with its vision tower. A forward pass here is of text alone, for which `over` and `aside` are those of the text part; the
-tower's FLOPs are compared in test_encoders.py."""
+"""Llama 4 with its vision tower. A forward pass here is of text alone; the tower's FLOPs are compared in
+test_encoders.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from random import Random
 from ..values import Values, maybe
 from . import llama4_text
 
-AUTO = "AutoModelForImageTextToText"
 LAYER = r"^language_model\.model\.layers\.\d+\.|(?<=^vision_model)\.model\.layers\.\d+"
 COMPONENTS = {
     **llama4_text.COMPONENTS,
@@ -67,11 +66,3 @@ def random(pick: Random) -> Values:
         **maybe(pick, num_channels=3),
     }
     return {"text_config": {"model_type": "llama4_text", **llama4_text.random(pick)}, "vision_config": vision}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    return llama4_text.over(values["text_config"], seq, batch)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    return llama4_text.aside(values["text_config"], seq, batch)

@@ -1,8 +1,4 @@
-"""The text part of Llama 4.
-
-transformers sends every token through every expert, with zeros where it is not routed: `over` takes these products away, and
-`aside` has those of the experts that a token is routed to.
-"""
+"""The text part of Llama 4."""
 
 from __future__ import annotations
 
@@ -36,24 +32,6 @@ SMALL: dict[str, Values] = {
     },
     "llama4_text-interval": {**_BASE, "no_rope_layer_interval": 2, "moe_layers": []},
 }
-
-
-def _token_expert(values: Values, seq: int, batch: int) -> int:
-    """FLOPs of one expert on all tokens, in all layers that have experts."""
-    layers, step = values["num_hidden_layers"], values.get("interleave_moe_layer_step") or 1
-    moe = values.get("moe_layers")
-    count = layers // step if moe is None else len(moe)
-    return count * 2 * seq * batch * 3 * int(values["hidden_size"]) * int(values["intermediate_size"])
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    """Every expert's products with every token."""
-    return int(values["num_local_experts"]) * _token_expert(values, seq, batch)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """The products of the experts that a token is routed to."""
-    return {"experts": int(values["num_experts_per_tok"]) * _token_expert(values, seq, batch)}
 
 
 def random(pick: Random) -> Values:

@@ -1,12 +1,10 @@
-"""Mamba: `aside` is the scan by hand, `over` the slow path's C h and the convolution's outputs behind the sequence."""
+"""Mamba."""
 
 from __future__ import annotations
 
 from random import Random
 
 from tests.oracle.values import Values, maybe
-
-from ._scans import lacking_of_convolution, outputs_cut_off, scan_of_mamba, slow_scan_of_mamba
 
 _BASE: Values = {
     "model_type": "mamba", "vocab_size": 101, "hidden_size": 30, "state_size": 7, "num_hidden_layers": 3, "expand": 2,
@@ -18,31 +16,12 @@ SMALL: dict[str, Values] = {
     "mamba-auto-rank-tied": {**_BASE, "time_step_rank": "auto", "tie_word_embeddings": True, "intermediate_size": 60},
     "mamba-biases": {**_BASE, "use_bias": True, "use_conv_bias": False, "expand": 3, "conv_kernel": 3},
 }
-ATTENTION = "eager"
 LAYER = r"^backbone\.layers\.\d+\."
 COMPONENTS = {
     "backbone.embeddings": "embedding", "backbone.norm_f": "norm", "norm": "mixer.norm", "mixer.in_proj": "mixer.in",
     "mixer.conv1d": "mixer.conv", "mixer.x_proj": "mixer.select", "mixer.dt_proj": "mixer.delta", "mixer.A_log": "mixer.scan",
     "mixer.D": "mixer.scan", "mixer.out_proj": "mixer.out",
 }  # fmt: skip
-
-
-def _sizes(values: Values) -> tuple[int, int]:
-    return values.get("expand", 2) * values["hidden_size"], values.get("state_size", 16)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    return {"scan": values["num_hidden_layers"] * scan_of_mamba(*_sizes(values), seq, batch)}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    channels, states = _sizes(values)
-    behind = outputs_cut_off(channels, values.get("conv_kernel", 4), seq, batch)
-    return values["num_hidden_layers"] * (behind + slow_scan_of_mamba(channels, states, seq, batch))
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    return values["num_hidden_layers"] * lacking_of_convolution(_sizes(values)[0], values.get("conv_kernel", 4), seq, batch)
 
 
 def random(pick: Random) -> Values:

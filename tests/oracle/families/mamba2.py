@@ -1,13 +1,10 @@
-"""Mamba 2: `aside` is the block decomposition by hand, `over` the slow path's products and the convolution's outputs behind the
-sequence."""
+"""Mamba 2."""
 
 from __future__ import annotations
 
 from random import Random
 
 from tests.oracle.values import Values, maybe
-
-from ._scans import lacking_of_convolution, outputs_cut_off, scan_of_mamba2, slow_scan_of_mamba2
 
 _BASE: Values = {
     "model_type": "mamba2", "vocab_size": 101, "hidden_size": 36, "num_hidden_layers": 3, "num_heads": 6, "head_dim": 12,
@@ -19,33 +16,12 @@ SMALL: dict[str, Values] = {
     "mamba2-biases-tied": {**_BASE, "use_bias": True, "use_conv_bias": False, "tie_word_embeddings": True, "conv_kernel": 3},
     "mamba2-one-group": {**_BASE, "n_groups": 1, "chunk_size": 64, "num_heads": 12, "head_dim": 6},
 }
-ATTENTION = "eager"
 LAYER = r"^backbone\.layers\.\d+\."
 COMPONENTS = {
     "backbone.embeddings": "embedding", "backbone.norm_f": "norm", "norm": "mixer.norm", "mixer.in_proj": "mixer.in",
     "mixer.conv1d": "mixer.conv", "mixer.A_log": "mixer.scan", "mixer.D": "mixer.scan", "mixer.dt_bias": "mixer.scan",
     "mixer.norm": "mixer.gated_norm", "mixer.out_proj": "mixer.out",
 }  # fmt: skip
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    heads, head_dim, groups, states, chunk = (values[key] for key in KEYS)
-    return {"scan": values["num_hidden_layers"] * scan_of_mamba2(heads, head_dim, groups, states, chunk, seq, batch)}
-
-
-KEYS = ("num_heads", "head_dim", "n_groups", "state_size", "chunk_size")
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, chunk = (values[key] for key in KEYS)
-    behind = outputs_cut_off(heads * head_dim + 2 * groups * states, values.get("conv_kernel", 4), seq, batch)
-    return values["num_hidden_layers"] * (behind + slow_scan_of_mamba2(heads, head_dim, states, chunk, seq, batch))
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, _ = (values[key] for key in KEYS)
-    channels = heads * head_dim + 2 * groups * states
-    return values["num_hidden_layers"] * lacking_of_convolution(channels, values.get("conv_kernel", 4), seq, batch)
 
 
 def random(pick: Random) -> Values:

@@ -1,10 +1,9 @@
-"""MiniMax: lightning attention in blocks, written out, which the counter counts whole; one module name for both attentions."""
+"""MiniMax: lightning attention in blocks beside full attention; both have one module name."""
 
 from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.families._chunked import real, state_gradients
 from tests.oracle.values import Values, maybe, trunk
 
 _MINIMAX: Values = {
@@ -28,28 +27,6 @@ COMPONENTS = {
     "self_attn.output_gate": "attn.gate",
     "self_attn.out_proj": "attn.out",
 }
-
-
-def _sizes(values: Values, batch: int) -> tuple[int, int, int, int]:
-    """Linear layers, heads of all sequences, width of a head, tokens of a block."""
-    layers, heads = values["num_hidden_layers"], values["num_attention_heads"]
-    kinds = values.get("layer_types") or ["linear_attention" if i % 2 else "full_attention" for i in range(layers)]
-    d = values.get("head_dim") or values["hidden_size"] // heads
-    return sum(kind == "linear_attention" for kind in kinds), batch * heads, d, values.get("block_size", 256)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """The same FLOPs under the name that we report them by."""
-    layers, rows, d, block = _sizes(values, batch)
-    counted = layers * 2 * rows * (real(seq, block) * 2 * d + seq * 2 * d * d)
-    return {"attention": -counted, "scan": counted}
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    """The state before the first block is zero and the one after the last is not read."""
-    layers, rows, d, block = _sizes(values, batch)
-    last = seq % block or block
-    return layers * state_gradients(rows, min(seq, block), last, d, d, reads=1)
 
 
 def random(pick: Random) -> Values:

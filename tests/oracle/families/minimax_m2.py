@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from tests.oracle.values import Values, maybe, trunk
 
@@ -17,11 +16,6 @@ SMALL: dict[str, Values] = {
     "minimax_m2": _BASE,
     "minimax_m2-tied": {**_BASE, "tie_word_embeddings": True, "num_key_value_heads": 6, "rotary_dim": 14},
 }
-
-
-def explained(model: Any) -> dict[str, int]:
-    """The router's correction biases, here buffers of the layer of experts."""
-    return {name: tensor.numel() for name, tensor in model.named_buffers() if name.endswith(".mlp.e_score_correction_bias")}
 
 
 def random(pick: Random) -> Values:

@@ -7,8 +7,6 @@ from typing import Any
 
 from tests.oracle.values import Values, maybe
 
-from ._scans import lacking_of_convolution, outputs_cut_off, scan_of_mamba2, slow_scan_of_mamba2
-
 _BASE: Values = {
     "model_type": "nemotron_h", "vocab_size": 101, "hidden_size": 30, "intermediate_size": 23, "num_hidden_layers": 6,
     "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 14, "hybrid_override_pattern": "M-M*ME", "mamba_num_heads": 6,
@@ -35,9 +33,7 @@ COMPONENTS = {
     "mixer.experts.up_proj": "experts.gate_up", "mixer.experts.down_proj": "experts.down",
     "mixer.shared_experts.up_proj": "shared.up", "mixer.shared_experts.down_proj": "shared.down",
 }  # fmt: skip
-KINDS = [
-    (r"\.lm_head$", "logits"), (r"\.mixer\.gate$", "router"), (r"\.mixer\.experts$", "experts"),
-]  # fmt: skip
+KINDS = [(r"\.lm_head$", "logits"), (r"\.mixer\.gate$", "router"), (r"\.mixer\.experts$", "experts")]
 LETTERS = {"moe": "E", "full_attention": "*", "linear_attention": "M", "mlp": "-"}
 NORMS = {"M": "mixer.norm", "*": "attn.norm", "-": "mlp.norm", "E": "mlp.norm"}
 
@@ -51,37 +47,6 @@ def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
     if not module.endswith(".norm") or not module.startswith("model.layers."):
         return None
     return {NORMS[_pattern(values)[int(module.split(".")[2])]]: tensor.numel()}
-
-
-def explained(model: Any) -> dict[str, int]:
-    return {name: tensor.numel() for name, tensor in model.named_buffers() if name.endswith(".gate.e_score_correction_bias")}
-
-
-KEYS = ("mamba_num_heads", "mamba_head_dim", "n_groups", "ssm_state_size", "chunk_size")
-
-
-def _core(values: Values, seq: int, batch: int) -> int:
-    """Q Kᵀ and its product with V. Every piece is a module `mixer`, so that the counter's names cannot tell this product from
-    those of Mamba and the experts: it is moved from `linear` to `attention`, which leaves the total as the counter has it."""
-    return _pattern(values).count("*") * 2 * 2 * batch * seq * seq * values["num_attention_heads"] * values["head_dim"]
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    scan = _pattern(values).count("M") * scan_of_mamba2(*(values[key] for key in KEYS), seq, batch)
-    return {"scan": scan, "attention": _core(values, seq, batch)}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, chunk = (values[key] for key in KEYS)
-    behind = outputs_cut_off(heads * head_dim + 2 * groups * states, values.get("conv_kernel", 4), seq, batch)
-    slow = slow_scan_of_mamba2(heads, head_dim, states, chunk, seq, batch)
-    return _pattern(values).count("M") * (behind + slow) + _core(values, seq, batch)
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, _ = (values[key] for key in KEYS)
-    channels = heads * head_dim + 2 * groups * states
-    return _pattern(values).count("M") * lacking_of_convolution(channels, values.get("conv_kernel", 4), seq, batch)
 
 
 def random(pick: Random) -> Values:

@@ -12,7 +12,6 @@ _BASE: Values = {
     "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 14, "hidden_act": "silu", "tie_word_embeddings": True,
 }  # fmt: skip
 SMALL: dict[str, Values] = {"palm": _BASE, "palm-untied": {**_BASE, "tie_word_embeddings": False, "num_attention_heads": 6}}
-MODEL_TYPE = "cohere"
 
 
 def random(pick: Random) -> Values:

@@ -9,7 +9,6 @@ from typing import Any
 from ..values import Values, maybe
 from . import _qwen_vl
 
-AUTO = _qwen_vl.AUTO
 LAYER = r"^model\.language_model\.layers\.\d+\."
 COMPONENTS = {
     **_qwen_vl.COMPONENTS,

@@ -7,7 +7,7 @@ from random import Random
 from ..values import Values, maybe
 from . import _qwen_vl
 
-AUTO, LAYER = _qwen_vl.AUTO, _qwen_vl.LAYER
+LAYER = _qwen_vl.LAYER
 COMPONENTS = {**_qwen_vl.COMPONENTS, "model.visual.mlp.fc1": "vision.mlp.up", "model.visual.mlp.fc2": "vision.mlp.down"}
 
 _QWEN: Values = {

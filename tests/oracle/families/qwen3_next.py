@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.families._chunked import convolution, convolution_backward, padded, real, state_gradients
 from tests.oracle.values import Values, maybe, trunk
 
 _QWEN3_NEXT: Values = {
@@ -39,44 +38,6 @@ COMPONENTS = {
     "mlp.shared_expert.down_proj": "shared.down",
     "mlp.shared_expert_gate": "shared.score",
 }
-
-KINDS = [
-    (r"\.lm_head$", "logits"),
-    (r"\.mlp\.gate$", "router"),
-    (r"\.mlp\.experts$", "experts"),
-    (r"\.\d+\.self_attn$", "attention"),
-    (r"\.\d+\.linear_attn$", "scan"),
-]
-
-
-def _sizes(values: Values, batch: int) -> tuple[int, int, int, int, int, int]:
-    """Linear layers, heads of all sequences, widths of keys and values, channels and kernel of the convolution."""
-    layers, k, v = values["num_hidden_layers"], values["linear_key_head_dim"], values["linear_value_head_dim"]
-    interval = values.get("full_attention_interval", 4)
-    kinds = values.get("layer_types") or ["full_attention" if (i + 1) % interval == 0 else "" for i in range(layers)]
-    key_heads, heads = values["linear_num_key_heads"], values["linear_num_value_heads"]
-    channels, linear = 2 * key_heads * k + heads * v, sum(kind != "full_attention" for kind in kinds)
-    return linear, batch * heads, k, v, channels, values["linear_conv_kernel_dim"]
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """T K and T V are triangular solves, which the counter has no formula for; the last chunk is filled up to 64 tokens, and the
-    convolution's input on both sides."""
-    layers, rows, k, v, channels, kernel = _sizes(values, batch)
-    tokens, pairs = padded(seq)
-    solves = 2 * rows * real(seq) * (k + v)
-    filling = 2 * rows * ((pairs - real(seq)) * (2 * k + v) + (tokens - seq) * 3 * k * v)
-    counted, taps = convolution(seq, batch, channels, kernel)
-    return {"scan": layers * (solves - filling), "linear": layers * (taps - counted)}
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    """The state before the first chunk is zero and the one after the last is not read; the gradient of a solved triangle is a
-    product and counted, where the solve itself is not; and the convolution's weight."""
-    layers, rows, k, v, channels, kernel = _sizes(values, batch)
-    missing = state_gradients(rows, 64, 64, k, v, reads=2)
-    triangles = 2 * rows * padded(seq)[1] * (k + v)
-    return layers * (missing - triangles - convolution_backward(seq, batch, channels, kernel))
 
 
 def random(pick: Random) -> Values:

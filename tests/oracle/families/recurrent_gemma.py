@@ -1,5 +1,4 @@
-"""RecurrentGemma: the counter sees the projections, the convolution, the gates' block-diagonal products and the attention core; the
-recurrence itself is no matrix product and is written out in `aside`."""
+"""RecurrentGemma: recurrent blocks and blocks of local attention, in turn."""
 
 from __future__ import annotations
 
@@ -33,14 +32,6 @@ COMPONENTS = {
 KINDS = [(r"\.lm_head$", "logits")]
 
 
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    """Without a recurrent state: with one, a sequence of one token is a decoding step, whose convolution is no convolution. An
-    empty cache of keys keeps transformers from reading the values of a mask, as elsewhere."""
-    from tests.oracle.reference import tokens, transformers
-
-    return {"input_ids": tokens(seq, batch, device), "use_cache": False, "past_key_values": transformers.DynamicCache()}
-
-
 def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
     """The norm before both kinds of blocks has one name; the layer's number says which it is before."""
     if not module.endswith("temporal_pre_norm"):
@@ -51,35 +42,6 @@ def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
 def _blocks(values: Values) -> list[str]:
     kinds = values.get("block_types", ["recurrent", "recurrent", "attention"])
     return [kinds[i % len(kinds)] for i in range(values["num_hidden_layers"])]
-
-
-def _convolution(values: Values, seq: int) -> tuple[int, int, int, int]:
-    """How many there are, channels, kernel, and outputs per channel: kernel − 1 behind the end of the sequence are cut off."""
-    kernel = values.get("conv1d_width", 4)
-    return _blocks(values).count("recurrent"), values.get("lru_width") or values["hidden_size"], kernel, seq + kernel - 1
-
-
-def _core(values: Values, seq: int, batch: int) -> int:
-    """Q Kᵀ and its product with V. Both kinds of blocks are a module `temporal_block`, so that the counter's names cannot tell this
-    product from the others: it is moved from `linear` to `attention`, which leaves the total as the counter has it."""
-    return _blocks(values).count("attention") * 2 * 2 * batch * seq * seq * values["hidden_size"]
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """The gated input, its scale, and a multiply-add of h for every channel (arXiv:2402.19427, section 2.4)."""
-    blocks, channels, _, _ = _convolution(values, seq)
-    return {"scan": blocks * batch * seq * channels * (1 + 1 + 2), "attention": _core(values, seq, batch)}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    blocks, channels, kernel, outputs = _convolution(values, seq)
-    return blocks * 2 * batch * (outputs - seq) * channels * kernel + _core(values, seq, batch)
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    """The counter's formula for the gradient of filters does not know groups: every channel's filter meets every channel."""
-    blocks, channels, kernel, outputs = _convolution(values, seq)
-    return -blocks * 2 * batch * outputs * channels * kernel * (channels - 1)
 
 
 def random(pick: Random) -> Values:

@@ -7,7 +7,6 @@ from random import Random
 from ..values import Values, maybe
 from . import bert
 
-AUTO = bert.AUTO
 LAYER = r"^roberta\.encoder\.layer\.\d+\."
 COMPONENTS = {
     **{name.replace("bert.", "roberta."): ours for name, ours in bert.COMPONENTS.items() if not name.startswith("cls.")},
@@ -20,7 +19,6 @@ SMALL: dict[str, Values] = {
     "roberta": {**bert.SMALL["bert"], "model_type": "roberta", "type_vocab_size": 1},
     "roberta-padding": {**bert.SMALL["bert-types"], "model_type": "roberta", "pad_token_id": 3},
 }
-inputs = bert.inputs
 
 
 def random(pick: Random) -> Values:

@@ -1,10 +1,9 @@
-"""RWKV-4: the counter sees the projections; the WKV recurrence is no matrix product anywhere and is written out in `aside`. A model
-that attends with another width than its hidden size cannot be run with transformers' cached state, so the state is left out."""
+"""RWKV-4. A model that attends with another width than its hidden size cannot be run with transformers' cached state, so the state
+is left out."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from tests.oracle.values import Values, maybe
 
@@ -16,7 +15,6 @@ SMALL: dict[str, Values] = {
     "rwkv": _BASE,
     "rwkv-default-widths-tied": {**_BASE, "attention_hidden_size": None, "intermediate_size": None, "tie_word_embeddings": True},
 }
-ATTENTION = "eager"
 LAYER = r"^rwkv\.blocks\.\d+\."
 COMPONENTS = {
     "rwkv.embeddings": "embedding", "rwkv.ln_out": "norm", "head": "head", "pre_ln": "embed.norm", "ln1": "mixer.norm",
@@ -28,19 +26,6 @@ COMPONENTS = {
     "feed_forward.value": "mlp.down",
 }  # fmt: skip
 KINDS = [(r"^RwkvForCausalLM\.head$", "logits")]
-
-
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    from tests.oracle.reference import tokens
-
-    return {"input_ids": tokens(seq, batch, device), "use_cache": False}
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """Two running sums, the numerator with three operations and the denominator with two, and four for the quotient of both with
-    the current token added (arXiv:2305.13048, section 3.1.2)."""
-    channels = values.get("attention_hidden_size") or values["hidden_size"]
-    return {"scan": values["num_hidden_layers"] * batch * seq * channels * (3 + 2 + 4)}
 
 
 def random(pick: Random) -> Values:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-import torch
-
 from ..values import Values, maybe
 
-AUTO = "AutoModel"
 LAYER = r"(?<=^text_model)\.encoder\.layers\.\d+|(?<=^vision_model)\.encoder\.layers\.\d+"
 _LAYER = {
     "layer_norm1": "attn.norm",
@@ -87,23 +84,9 @@ def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
     return {f"vision.pooler.cross.{name}": tensor.numel() // 3 for name in ("q", "k", "v")}
 
 
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    vision = values["vision_config"]
-    side = vision.get("image_size", 224)
-    return {
-        "input_ids": torch.zeros((batch, seq), dtype=torch.long, device=device),
-        "pixel_values": torch.zeros((batch, vision.get("num_channels", 3), side, side), device=device),
-        "return_loss": True,
-    }
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    """The product of texts and pictures, which is under the whole model there and so among `linear`."""
+def unnamed(values: Values, seq: int, batch: int) -> dict[str, int]:
+    """The product of texts and pictures, which the whole model makes itself."""
     return {"logits": 2 * batch**2 * values["vision_config"]["hidden_size"]}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    return aside(values, seq, batch)["logits"]
 
 
 def useless(values: Values, seq: int, batch: int) -> int:

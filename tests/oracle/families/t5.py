@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
-
-import torch
 
 from ..values import Values, maybe
 
-AUTO = "AutoModelForSeq2SeqLM"
 LAYER = r"(?<=^encoder)\.block\.\d+|^decoder\.block\.\d+\."
 _ATTENTION = {"q": "q", "k": "k", "v": "v", "o": "out"}
 _MLP = {"wi": "up", "wi_0": "gate", "wi_1": "up", "wo": "down"}
@@ -55,8 +51,3 @@ def random(pick: Random) -> Values:
         **maybe(pick, relative_attention_num_buckets=4 * pick.randint(1, 9), num_decoder_layers=pick.randint(1, 4)),
         **maybe(pick, feed_forward_proj=pick.choice(["relu", "gated-gelu", "gated-silu", "gelu"])),
     }
-
-
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    ids = torch.zeros((batch, seq), dtype=torch.long, device=device)
-    return {"input_ids": ids, "decoder_input_ids": ids, "use_cache": True}

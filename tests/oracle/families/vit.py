@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
-
-import torch
 
 from ..values import Values, maybe
 
-AUTO = "AutoModelForImageClassification"
 LAYER = r"^vit\.layers\.\d+\."
 COMPONENTS = {
     "vit.embeddings.cls_token": "class",
@@ -49,11 +45,6 @@ def random(pick: Random) -> Values:
         "patch_size": patch,
         **maybe(pick, num_channels=pick.randint(1, 4), qkv_bias=pick.random() < 0.5, num_labels=pick.randint(1, 9)),
     }
-
-
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    side = values["image_size"]
-    return {"pixel_values": torch.zeros((batch, values.get("num_channels", 3), side, side), device=device)}
 
 
 def useless(values: Values, seq: int, batch: int) -> int:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
-
-import torch
 
 from ..values import Values, maybe
 
-AUTO = "AutoModelForSpeechSeq2Seq"
 LAYER = r"(?<=^model\.encoder)\.layers\.\d+|^model\.decoder\.layers\.\d+\."
 _ATTENTION = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "out_proj": "out"}
 _LAYER = {
@@ -63,12 +59,6 @@ def random(pick: Random) -> Values:
         "pad_token_id": 0,
         **maybe(pick, tie_word_embeddings=pick.random() < 0.5, activation_dropout=0.1),
     }
-
-
-def inputs(values: Values, seq: int, batch: int, device: str) -> dict[str, Any]:
-    sound = torch.zeros((batch, values["num_mel_bins"], 2 * values["max_source_positions"]), device=device)
-    ids = torch.zeros((batch, seq), dtype=torch.long, device=device)
-    return {"input_features": sound, "decoder_input_ids": ids, "use_cache": True}
 
 
 def useless(values: Values, seq: int, batch: int) -> int:

@@ -9,8 +9,6 @@ from typing import Any
 
 from tests.oracle.values import Values, maybe
 
-from ._scans import lacking_of_convolution, outputs_cut_off, scan_of_mamba2, slow_scan_of_mamba2
-
 _BASE: Values = {
     "model_type": "zamba2", "vocab_size": 101, "hidden_size": 36, "intermediate_size": 23, "num_hidden_layers": 6,
     "num_attention_heads": 6, "num_key_value_heads": 6, "mamba_d_state": 7, "mamba_d_conv": 4, "mamba_expand": 2,
@@ -40,28 +38,6 @@ def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
     """An adapter is listed by its use and its two products."""
     found = re.search(r"gate_up_proj_adapter_list\.\d+\.([01])$", module)
     return {f"mlp.adapter_{('down', 'up')[int(found.group(1))]}": tensor.numel()} if found else None
-
-
-def _sizes(values: Values) -> tuple[int, int, int, int, int]:
-    heads = values["n_mamba_heads"]
-    head_dim = values.get("mamba_expand", 2) * values["hidden_size"] // heads
-    return heads, head_dim, values.get("mamba_ngroups", 1), values.get("mamba_d_state", 64), values.get("chunk_size", 256)
-
-
-def aside(values: Values, seq: int, batch: int) -> dict[str, int]:
-    return {"scan": values["num_hidden_layers"] * scan_of_mamba2(*_sizes(values), seq, batch)}
-
-
-def over(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, chunk = _sizes(values)
-    behind = outputs_cut_off(heads * head_dim + 2 * groups * states, values.get("mamba_d_conv", 4), seq, batch)
-    return values["num_hidden_layers"] * (behind + slow_scan_of_mamba2(heads, head_dim, states, chunk, seq, batch))
-
-
-def lacking(values: Values, seq: int, batch: int) -> int:
-    heads, head_dim, groups, states, _ = _sizes(values)
-    channels = heads * head_dim + 2 * groups * states
-    return values["num_hidden_layers"] * lacking_of_convolution(channels, values.get("mamba_d_conv", 4), seq, batch)
 
 
 def random(pick: Random) -> Values:

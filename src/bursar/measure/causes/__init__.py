@@ -12,7 +12,7 @@ from bursar.measure.causes.chunked import delta_net, kimi_delta, lightning
 from bursar.measure.causes.scans import griffin, mamba, mamba2, rwkv
 from bursar.measure.causes.work import Work, work
 
-__all__ = ["WORK", "Work", "works"]
+__all__ = ["WORK", "Work", "biases", "works"]
 Row: TypeAlias = Callable[..., Iterator[Work]]
 
 
@@ -38,6 +38,12 @@ WORK: Mapping[str, Row] = {
     "MiniMaxLightningAttention": lightning,
     "Llama4TextMoe": llama4,
 }
+
+
+def biases(model: Any) -> dict[str, int]:
+    """Elements of the biases that steer the choice of experts, by name: a training run updates them without a gradient and a
+    checkpoint holds them; transformers keeps them as buffers."""
+    return {name: int(tensor.numel()) for name, tensor in model.named_buffers() if name.endswith("e_score_correction_bias")}
 
 
 def works(model: Any, seq: int, batch: int, *, cached: bool = False) -> list[Work]:

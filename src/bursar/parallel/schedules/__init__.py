@@ -134,6 +134,19 @@ def events(name: str, ranks: int, virtual: int, micro_batches: int) -> tuple[tup
     return tuple(written)
 
 
+def uncovered(moments: list[Moment]) -> list[Moment]:
+    """Those of the moments that can be the highest, whatever the bytes: no other has as many micro-batches of each chunk. Counts of
+    many plans at once are not compared."""
+    found: list[Moment] = []
+    for moment in moments:
+        counts = [count for flight in moment for count in flight]
+        others = [[count for flight in other for count in flight] for other in found]
+        plain = [other for other in others if all(type(count) is int for count in (*counts, *other))]
+        if not any(all(count <= more for count, more in zip(counts, other, strict=True)) for other in plain):
+            found.append(moment)
+    return found
+
+
 def in_flight(name: str, rank: int, ranks: int, virtual: int, micro_batches: Dim) -> tuple[Moment, ...]:
     """What a rank holds at the moments that can be its peak: for each of its chunks (`Schedule.place`) the micro-batches whose
     activations are whole, and those that wait for their weight gradients alone."""

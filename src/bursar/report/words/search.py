@@ -7,6 +7,15 @@ from collections.abc import Mapping
 from bursar.report.words.words import Words
 
 WORDS: Mapping[str, Words] = {
+    "counts": Words("devices", "设备数"),
+    "count_too_large": Words("no plan fits: the leanest needs {need} GiB", "没有可行方案：最省的也需要 {need} GiB"),
+    "front": Words("the front: no plan is faster with less memory", "前沿：没有更快且更省显存的方案"),
+    "front_counts": Words(
+        "the front: no plan has more tokens/s with less memory and fewer device-hours", "前沿：没有词元/秒更高、且显存与设备小时更少的方案"
+    ),
+    "front_hours": Words("device-hours per step", "每步设备小时"),
+    "launch_of": Words("{framework}, plan {place}: {layout}", "{framework}，方案 {place}：{layout}"),
+    "launch_refused": Words("plan {place} is not written: {reason}", "方案 {place} 无法写出：{reason}"),
     "sensitivity": Words("what one change would bring, searched again", "改变一项后重新搜索的结果"),
     "sensitivity_faster": Words("tokens/s", "词元/秒"),
     "sensitivity_none": Words("no plan fits", "没有可行方案"),
