@@ -5,10 +5,11 @@ Run: python -m benchmarks.saved_bytes > docs/saved-bytes.md
 
 from __future__ import annotations
 
-from tests.oracle.differences import DIFFERENCES, KERNELS
-
 from bursar.families import names
 from bursar.kernels import MODULES
+from bursar.measure.causes.held import SAVED
+from bursar.measure.cuda import KERNELS
+from bursar.report.words import say
 
 HEAD = """# Saved bytes
 
@@ -18,7 +19,7 @@ Made by `python -m benchmarks.saved_bytes > docs/saved-bytes.md`; do not edit by
 byte, what `torch.autograd.graph.saved_tensors_hooks` sees of the whole model with its loss
 (`tests/oracle/test_saved_bytes*.py`): every small config of every family below, both profiles, FP32 and BF16, several
 lengths and batches. The trace runs on a CPU; where a CPU kernel keeps something else than CUDA's, the profile follows CUDA,
-and the difference is a row here that the tests compute from the arguments of each call.
+and the difference is a row here.
 
 Under `torch.autocast` (`--precision bf16-autocast`, `fp16-autocast`: FP32 weights) the same holds for every family below
 (`tests/oracle/test_autocast*.py`), under recomputation of every kind and, for the families that are traced with frozen
@@ -45,9 +46,9 @@ def main() -> None:
         for row in rows:
             print(f"| `{kernel}` | {row.tensor} | {row.cpu} | {row.cuda} | {row.reason} | {'CUDA' if row.modelled else 'CPU'} |")
     print("\n## Where a family differs\n\n| family | tensor | why |\n|---|---|---|")
-    for family, found in DIFFERENCES.items():
+    for family, found in SAVED.items():
         for each in found:
-            print(f"| `{family}` | {each.tensor} | {each.reason} |")
+            print(f"| `{family}` | {each.tensor} | {say(each.reason, 'en')} |")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from bursar import Training
 from bursar.errors import BursarError
 from bursar.machines.devices import band
 from bursar.planner import Found, Space, best_of
-from bursar.report.tables import layout
+from bursar.report.layout import layout
 
 READERS = ("megatron_papers", "nemo", "bridge", "dgxc")
 LARGE = 64  # devices

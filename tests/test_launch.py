@@ -244,7 +244,7 @@ def test_a_script_with_variables_and_arrays_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GPT3.replace("--micro-batch-size 1", "--micro-batch-size $((2*2))"), "micro-batch-size"),
+        (GPT3.replace("--micro-batch-size 1", "--micro-batch-size $((2**2))"), "micro-batch-size"),
         (GPT3.replace("TP=8;", "TP=8; TP=4;"), "tensor-model-parallel-size"),
         (GPT3.replace("--fp16", "--fp16 --use-megatron-fsdp"), "use_megatron_fsdp"),
         (GPT3.replace("--fp16", "--fp16 --multi-latent-attention"), "multi_latent_attention"),

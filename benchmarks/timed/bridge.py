@@ -82,11 +82,13 @@ def _overlap(row: dict[str, str], word: str) -> tuple[str, ...]:
 
 
 def _dispatcher(row: dict[str, str], word: str) -> str:
-    """DeepEP or HybridEP, but for the recipes that name the plain all-to-all."""
-    plain = (word == "Qwen3_235B_a22B" and not row["gpu"].startswith("GB")) or (
+    """DeepEP or HybridEP, but for runs that drop tokens (apply_moe_token_drop), DeepSeek-V3's on B200 until 25.11 (enable_deepep=False),
+    and the recipes that name the plain all-to-all."""
+    early = "tokendrop" in row["model"] or (word == "DeepSeekV3" and row["gpu"] == "B200" and row["release"] <= "25.11")
+    named_plain = (word == "Qwen3_235B_a22B" and not row["gpu"].startswith("GB")) or (
         word == "GPT OSS 120B" and row["precision"] == "BF16"
     )
-    return "all-to-all" if plain else "deduplicated"
+    return "all-to-all" if early or named_plain else "deduplicated"
 
 
 def _launch(row: dict[str, str], word: str) -> str:

@@ -1,5 +1,5 @@
-"""Proves what a trace says of tensors one by one: which operator made each that is kept, in which module, and how many bytes there are
-at once at the highest moment of each pass.
+"""Proves what a trace says of tensors one by one: which operator made each that is kept, in which module, and how many bytes there
+are at once at the highest moment of each pass.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Proves that every kind of operator is counted, or named: products of each shape, grouped and narrow ones, convolutions, attention on
-every device, loops and scans, recurrent layers; forward and backward, against counts by hand.
+"""Proves that every kind of operator is counted, or named: products of each shape, grouped and narrow ones, convolutions, attention
+on every device, loops and scans, recurrent layers; forward and backward, against counts by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from bursar.measure import trace
@@ -41,14 +41,14 @@ def of(*shape: int, on: str = "cpu", dtype: torch.dtype = torch.float32) -> torc
 
 # function, x, weights, and multiply-adds: every output (of a transposed one every input) meets its group's filters
 CONVOLUTIONS: tuple[tuple[Any, tuple[int, ...], tuple[int, ...], int], ...] = (
-    (F.conv1d, (2, 4, 10), (6, 4, 3), 2 * 8 * 6 * 4 * 3),
-    (lambda x, w: F.conv1d(x, w, groups=4), (2, 4, 10), (8, 1, 3), 2 * 8 * 8 * 1 * 3),  # depthwise, two filters a channel
-    (lambda x, w: F.conv2d(x, w, groups=2, stride=2, dilation=2), (2, 4, 10, 12), (6, 2, 3, 3), 2 * 3 * 4 * 6 * 2 * 9),
-    (lambda x, w: F.conv2d(x, w, padding=1), (2, 4, 5, 7), (6, 4, 3, 3), 2 * 5 * 7 * 6 * 4 * 9),
-    (lambda x, w: F.conv3d(x, w, groups=2), (2, 4, 5, 6, 7), (6, 2, 3, 2, 2), 2 * 3 * 5 * 6 * 6 * 2 * 12),
-    (F.conv_transpose1d, (2, 4, 10), (4, 5, 3), 2 * 10 * 4 * 5 * 3),
-    (lambda x, w: F.conv_transpose2d(x, w, groups=2, stride=2), (2, 4, 10, 7), (4, 3, 3, 3), 2 * 10 * 7 * 4 * 3 * 9),
-    (F.conv_transpose3d, (2, 4, 3, 4, 5), (4, 3, 3, 3, 2), 2 * 3 * 4 * 5 * 4 * 3 * 18),
+    (functional.conv1d, (2, 4, 10), (6, 4, 3), 2 * 8 * 6 * 4 * 3),
+    (lambda x, w: functional.conv1d(x, w, groups=4), (2, 4, 10), (8, 1, 3), 2 * 8 * 8 * 1 * 3),  # depthwise, two filters a channel
+    (lambda x, w: functional.conv2d(x, w, groups=2, stride=2, dilation=2), (2, 4, 10, 12), (6, 2, 3, 3), 2 * 3 * 4 * 6 * 2 * 9),
+    (lambda x, w: functional.conv2d(x, w, padding=1), (2, 4, 5, 7), (6, 4, 3, 3), 2 * 5 * 7 * 6 * 4 * 9),
+    (lambda x, w: functional.conv3d(x, w, groups=2), (2, 4, 5, 6, 7), (6, 2, 3, 2, 2), 2 * 3 * 5 * 6 * 6 * 2 * 12),
+    (functional.conv_transpose1d, (2, 4, 10), (4, 5, 3), 2 * 10 * 4 * 5 * 3),
+    (lambda x, w: functional.conv_transpose2d(x, w, groups=2, stride=2), (2, 4, 10, 7), (4, 3, 3, 3), 2 * 10 * 7 * 4 * 3 * 9),
+    (functional.conv_transpose3d, (2, 4, 3, 4, 5), (4, 3, 3, 3, 2), 2 * 3 * 4 * 5 * 4 * 3 * 18),
 )
 
 
@@ -69,7 +69,7 @@ PRODUCTS: tuple[tuple[Any, tuple[Any, ...], int, int], ...] = (
     (torch.einsum, ("bij,bjk->bik", of(2, 3, 4), of(2, 4, 5)), 2 * 3 * 4 * 5, 2),
     (torch.baddbmm, (of(2, 3, 5), of(2, 3, 4), of(2, 4, 5)), 2 * 3 * 4 * 5, 2),
     (torch.addbmm, (of(3, 5), of(2, 3, 4), of(2, 4, 5)), 2 * 3 * 4 * 5, 2),
-    (F.grouped_mm, (of(10, 16, dtype=BF16), of(3, 16, 8, dtype=BF16)), 10 * 16 * 8, 2),
+    (functional.grouped_mm, (of(10, 16, dtype=BF16), of(3, 16, 8, dtype=BF16)), 10 * 16 * 8, 2),
     (torch.cdist, (of(30, 4), of(40, 4)), 30 * 40 * (4 + 2), 0),
     (lambda a, b: a.clone().addmm_(b, b), (of(3, 3), of(3, 3)), 27, 2),
     (lambda a, b: torch.mm(a, b, out=torch.empty(3, 5, device=a.device)), (of(3, 4), of(4, 5)), 60, 0),
@@ -82,7 +82,7 @@ PRODUCTS: tuple[tuple[Any, tuple[Any, ...], int, int], ...] = (
 def test_products(run: Any, given: tuple[Any, ...], products: int, times: int, device: str) -> None:
     """A product into a tensor that is given has no gradient."""
     there = [part.detach().to(device).requires_grad_(times > 0) if isinstance(part, torch.Tensor) else part for part in given]
-    grouped = {"offs": ENDS.to(device)} if run is F.grouped_mm else {}
+    grouped = {"offs": ENDS.to(device)} if run is functional.grouped_mm else {}
     found = trace(Calls(lambda *parts: run(*parts, **grouped)), *there, strict=True)
     assert (found.forward, found.backward) == (2 * products, 2 * times * products)
 
@@ -128,7 +128,7 @@ PAIRS = B * A * S * T
 def test_attention_of_torch(causal: bool, device: str) -> None:
     """All pairs of six queries and ten keys; the CPU's fused kernel computes the scores again, the written-out one does not."""
     q, k, v = of(B, A, S, D, on=device), of(B, K, T, D, on=device), of(B, K, T, D, on=device)
-    run = Calls(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True))
+    run = Calls(lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True))
     found = trace(run, q, k, v, strict=True)
     assert (found.forward, found.backward) == (4 * PAIRS * D, 8 * PAIRS * D)
     assert found.again == (2 * PAIRS * D if device == "cpu" else 0)
@@ -264,8 +264,8 @@ def test_the_kernel_of_a_gpu_for_all_layers() -> None:
     x = torch.empty(13, 3, 7, device="meta")
     forward = 2 * 13 * 3 * 44 * (7 + 11 + 11 + 11)
     assert flops_of(aten._cudnn_rnn, (x, weights, 4), {}, None) == (forward, 0)
-    for weights_too, times in ((True, 2), (False, 1)):
-        assert flops_of(aten._cudnn_rnn_backward, (x, weights, 4, [True, True, True, weights_too]), {}, None) == (times * forward, 0)
+    for asked, times in ([True, True, True, True], 2), ([True, False, False, False], 1):
+        assert flops_of(aten._cudnn_rnn_backward, (x, weights, 4, asked), {}, None) == (times * forward, 0)
 
 
 # ── what is not counted ───────────────────────────────────────────────────────────────────────

@@ -8,7 +8,6 @@ PEFT keeps adapters in FP32 where the model is in BF16, unless it is asked not t
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from bursar.recompute import CHECKPOINTS
 
 from . import reference
 from .reference import flop_counter
-from .saved import native_dropout
+from .saved import DTYPES, kept_bytes, kernels, training_inputs
 from .small import SMALL
 from .test_saved_bytes_moe import FROZEN
 from .values import Values
@@ -32,7 +31,6 @@ peft = pytest.importorskip("peft", reason="the oracle of adapters is PEFT: pip i
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning:transformers.*", "ignore:.*fan_in_fan_out.*", "ignore::UserWarning:peft.*"
 )
-DTYPES = {"fp32": torch.float32, "bf16-pure": torch.bfloat16}
 QUIET = {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0}
 MODELS: dict[str, Values] = {
     "llama": SMALL["llama"],
@@ -71,45 +69,13 @@ def prepared(values: Values, plan: Plan, device: str, attention: str = "sdpa") -
     return (adapted(model, plan) if plan.lora_rank else frozen(model, plan.freeze_layers)).train()
 
 
-class Saved:
-    """A tensor as the graph holds it."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = tensor
-
-
-def kept_bytes(model: Any, ids: Any) -> int:
-    """What autograd keeps of one forward pass with the loss."""
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    saved: list[weakref.ref[Saved]] = []
-
-    def pack(tensor: Any) -> Saved:
-        found = Saved(tensor.detach())  # a result that its own node keeps would hold that node
-        saved.append(weakref.ref(found))
-        return found
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-    assert loss.requires_grad
-    held = [found.tensor.untyped_storage() for reference in saved if (found := reference()) is not None]
-    return sum({storage._cdata: storage.nbytes() for storage in held if storage._cdata not in own}.values())
-
-
-def layer_norms(values: Values, model: Any) -> int:
-    """LayerNorms that keep statistics: those whose input has a gradient."""
-    first = 1 - any(p.requires_grad for name, p in model.named_parameters() if "wte" in name)
-    return 2 * values["n_layer"] + 1 - first if values["model_type"] == "gpt2" else 0
-
-
-def compare_bytes(values: Values, plan: Plan, monkeypatch: pytest.MonkeyPatch, seq: int = 7, batch: int = 2) -> None:
-    monkeypatch.setattr(torch.nn.functional, "dropout", native_dropout)
+def compare_bytes(values: Values, plan: Plan, seq: int = 7, batch: int = 2) -> None:
     dtype = DTYPES[plan.precision]
     model = prepared(values, plan, "cpu", plan.kernels).to(dtype)
-    traced = kept_bytes(model, torch.zeros((batch, seq), dtype=torch.long))
-    traced += layer_norms(values, model) * 2 * seq * batch * (4 - dtype.itemsize)  # the CPU's statistics are in the working dtype
+    with kernels():
+        traced = kept_bytes(model, **training_inputs(values, seq, batch, dtype))
     found = load(values).activations(plan, seq)
-    traced -= orphan_bytes(values, plan, dtype.itemsize)
-    assert found.total == traced, {entry.path: entry.value for entry in found.entries}
+    assert found.total == traced - orphan_bytes(values, plan, dtype.itemsize), {entry.path: entry.value for entry in found.entries}
 
 
 def orphan_bytes(values: Values, plan: Plan, width: int) -> int:
@@ -121,36 +87,34 @@ def orphan_bytes(values: Values, plan: Plan, width: int) -> int:
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
 @pytest.mark.parametrize(("name", "targets"), CASES)
-def test_what_autograd_keeps(name: str, targets: str | None, kernels: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_autograd_keeps(name: str, targets: str | None, kernels: str, precision: str) -> None:
     plan = Plan(lora_rank=RANK, lora_targets=targets, kernels=kernels, precision=precision, micro_batch=2)
-    compare_bytes(MODELS[name], plan, monkeypatch)
+    compare_bytes(MODELS[name], plan)
 
 
-# a config of every other family, and the kernels that the CPU has as the profile describes them
-TRACED = {
-    "mistral": "sdpa", "bloom": "sdpa", "cohere": "sdpa", "cohere2": "eager", "ernie4_5": "sdpa", "falcon": "sdpa", "gemma": "sdpa",
-    "gemma2": "sdpa", "gemma3_text": "eager", "glm": "sdpa", "glm4": "sdpa", "gpt_neo": "sdpa", "gpt_neox": "sdpa", "gptj": "sdpa",
-    "granite": "sdpa", "hunyuan_v1_dense": "sdpa", "nemotron": "sdpa", "olmo": "sdpa", "olmo2": "sdpa", "opt-unbiased": "sdpa",
-    "phi": "sdpa", "phi3": "sdpa", "stablelm": "sdpa", "starcoder2": "sdpa",
-}  # fmt: skip
+# a config of every other family
+TRACED = (
+    "mistral", "bloom", "cohere", "cohere2", "ernie4_5", "falcon", "gemma", "gemma2", "gemma3_text", "glm", "glm4", "gpt_neo",
+    "gpt_neox", "gptj", "granite", "hunyuan_v1_dense", "nemotron", "olmo", "olmo2", "opt-unbiased", "phi", "phi3", "stablelm",
+    "starcoder2",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TRACED)
-def test_every_traced_family(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_traced_family(name: str) -> None:
     """Adapters on all products of attention."""
-    monkeypatch.setattr(torch.nn.functional, "dropout", native_dropout)
-    values, kernels = {**SMALL[name]}, TRACED[name]
-    values |= {key: 0.0 for key in values if key.endswith(("pdrop", "dropout"))}
-    model = reference.build(values, device="cpu", attention=kernels)
+    values = {key: 0.0 if key.endswith(("pdrop", "dropout")) else value for key, value in SMALL[name].items()}
+    model = reference.build(values, device="cpu")
     modules = {
         part
         for part, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and ("attn" in part or "attention" in part)
     }
     model = peft.get_peft_model(model, peft.LoraConfig(r=RANK, target_modules=modules), autocast_adapter_dtype=False).train()
-    plan = Plan(lora_rank=RANK, lora_targets="attn", kernels=kernels, precision="fp32", micro_batch=2)
+    plan = Plan(lora_rank=RANK, lora_targets="attn", kernels="sdpa", precision="fp32", micro_batch=2)
     found = load(values).activations(plan, 7)
-    traced = kept_bytes(model, torch.zeros((2, 7), dtype=torch.long))
+    with kernels():
+        traced = kept_bytes(model, **training_inputs(values, 7, 2, torch.float32))
     assert found.total == traced, {entry.path: entry.value for entry in found.entries}
 
 
@@ -165,16 +129,16 @@ def test_what_is_not_traced_with_frozen_weights_is_refused() -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 @pytest.mark.parametrize("kind", ["lora", "rslora", "dora"])
 @pytest.mark.parametrize("name", MODELS)
-def test_every_kind(name: str, kind: str, dropout: float, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind(name: str, kind: str, dropout: float, precision: str) -> None:
     plan = Plan(lora_rank=RANK, adapter=kind, lora_dropout=dropout, kernels="sdpa", precision=precision, micro_batch=2)
-    compare_bytes(MODELS[name], plan, monkeypatch)
+    compare_bytes(MODELS[name], plan)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
 @pytest.mark.parametrize("name", ["llama", "llama-biases-tied", "qwen2", "qwen3"])
-def test_frozen_layers(name: str, layers: int, kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare_bytes(MODELS[name], Plan(freeze_layers=layers, kernels=kernels, precision="bf16-pure", micro_batch=2), monkeypatch)
+def test_frozen_layers(name: str, layers: int, kernels: str) -> None:
+    compare_bytes(MODELS[name], Plan(freeze_layers=layers, kernels=kernels, precision="bf16-pure", micro_batch=2))
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
@@ -192,7 +156,7 @@ def test_under_checkpoints(name: str, checkpoint: str, kind: str) -> None:
     getattr(model, "enable_input_require_grads" if checkpoint == "reentrant" else "disable_input_require_grads")()
     ids = torch.zeros((batch, seq), dtype=torch.long)
     found = load(values).activations(plan, seq)
-    assert found.total - found.shared == kept_bytes(model, ids)
+    assert found.total - found.shared == kept_bytes(model, input_ids=ids, labels=ids, use_cache=False)
     with flop_counter.FlopCounterMode(display=False) as counter:
         model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
     assert Training(load(values), plan, length=seq).executed_flops == counter.get_total_flops()

@@ -9,9 +9,11 @@ statistics are FP32 on the CPU as well, attention the narrow format, and a group
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -20,17 +22,14 @@ from bursar.errors import PlanError
 from bursar.kernels import CAST, IMPLEMENTATIONS, MODULES, Kernels, autocast, casts
 
 from . import cuda_autocast, reference, saved, test_peak
-from . import test_saved_bytes_others as others
-from .differences import difference
 from .families import spec
 from .small import SMALL
 from .test_saved_bytes_dense import FAMILIES as DENSE
-from .test_saved_bytes_moe import GroupedProduct, moe
 from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
 
-from bursar.measure.cuda import EfficientAttention, aligned  # noqa: E402
+from .saved import cuda, held, training_inputs  # noqa: E402
 
 DTYPES = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
 POSITIONS = ("max_position_embeddings", "n_positions")  # beyond the lengths here
@@ -39,30 +38,20 @@ NAMES = [name for name, values in SMALL.items() if values["model_type"] in MODUL
 RANDOM = sorted({*DENSE, "gpt2", "llama", "mistral", "qwen2", "qwen3"})
 
 
-class Cuda(saved.Differences):
-    """What CUDA has in the place of the CPU's kernels, given what autocast has cast."""
+@contextmanager
+def kernels(dtype: Any) -> Iterator[None]:
+    """CUDA's kernels, given what autocast casts for them: LayerNorm FP32, attention the narrow format."""
 
-    def __init__(self, dtype: Any) -> None:
-        super().__init__()
-        self.dtype = dtype
+    def normed(x: Any, *given: Any, **named: Any) -> Any:
+        return cuda.layer_norm(x.float(), *given, **named)
 
-    def normed(self, x: Any, shape: Any, *others: Any, **named: Any) -> Any:
-        return super().normed(x.float(), shape, *others, **named)
+    def attended(q: Any, k: Any, v: Any, *given: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return cuda.attention(q.to(dtype), k.to(dtype), v.to(dtype), *given, **named)
 
-    def attended(self, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, **named: Any) -> Any:
-        q, k, v = (tensor.to(self.dtype) for tensor in (q, k, v))
-        if k.shape[1] != q.shape[1] and not named.get("enable_gqa"):  # no fused kernel takes one head for all
-            return super().attended(q, k, v, attn_mask=attn_mask, dropout_p=dropout_p, **named)
-        if attn_mask is None and q.shape[-1] == v.shape[-1]:
-            return self.attention(q, k, v, **named)
-        assert not named.get("enable_gqa")
-        return EfficientAttention.apply(q, k, v, None if attn_mask is None else aligned(attn_mask, self.dtype))
-
-    def in_place(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(torch.nn.functional, "dropout", saved.native_dropout)
-        patch.setattr(torch.nn.functional, "layer_norm", self.normed)
-        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", self.attended)
-        patch.setattr(moe, "_grouped_mm", lambda x, weight, offs: GroupedProduct.apply(x.to(weight.dtype), weight, offs))
+    given = patch.multiple(torch.nn.functional, layer_norm=normed, scaled_dot_product_attention=attended)
+    with saved.kernels(), given:
+        yield
 
 
 def under_autocast(model: Any, dtype: Any) -> Any:
@@ -77,21 +66,18 @@ def under_autocast(model: Any, dtype: Any) -> Any:
     return model
 
 
-def traced(values: Values, kernels: str, precision: str, seq: int, batch: int) -> tuple[int, Counter[str]]:
-    """Bytes of the storages that the graph of the loss holds, and what CUDA keeps beyond, by name."""
-    cuda = Cuda(DTYPES[precision])
-    with pytest.MonkeyPatch.context() as patch:
-        cuda.in_place(patch)
-        model = reference.build(values, device="cpu", attention=kernels, experts=None).float().train()
-        on_cpu = others.held_bytes(under_autocast(model, cuda.dtype), others.arguments(values, "fp32", seq, batch))
-    cuda.bytes["of the family"] = difference(values, 4, seq, batch)
-    return on_cpu, cuda.bytes
+def traced(values: Values, profile: str, precision: str, seq: int, batch: int) -> int:
+    """Bytes of the storages that the graph of the loss holds, less what transformers is known to keep otherwise than described."""
+    dtype = DTYPES[precision]
+    with kernels(dtype):
+        model = reference.build(values, device="cpu", attention=profile, experts=None).float().train()
+        found = saved.kept_bytes(under_autocast(model, dtype), **training_inputs(values, seq, batch, torch.float32))
+    return found + sum(difference for difference, _ in held.saved(values, torch.float32.itemsize, seq, batch))
 
 
-def compare(values: Values, kernels: str, seq: int, batch: int, precision: str = "bf16-autocast") -> None:
-    ours = load(values).activations(Plan(kernels=kernels, precision=precision, micro_batch=batch), seq)
-    on_cpu, beyond = traced(values, kernels, precision, seq, batch)
-    assert ours.total == on_cpu + sum(beyond.values()), (beyond, {entry.path: entry.value for entry in ours.entries})
+def compare(values: Values, profile: str, seq: int, batch: int, precision: str = "bf16-autocast") -> None:
+    ours = load(values).activations(Plan(kernels=profile, precision=precision, micro_batch=batch), seq)
+    assert ours.total == traced(values, profile, precision, seq, batch), {entry.path: entry.value for entry in ours.entries}
 
 
 @pytest.mark.parametrize(("kernels", "seq", "batch"), [("eager", 4, 2), ("sdpa", 20, 1)])

@@ -12,10 +12,10 @@ import pytest
 from bursar import Plan, load
 
 from . import reference
-from . import test_saved_bytes_others as others
+from .saved import kept_bytes, training_inputs
 from .small import SMALL
 from .test_adapters import CASES, FROZEN, MODELS, RANK, TRACED, adapted, frozen, peft
-from .test_autocast import DTYPES, Cuda, torch, under_autocast
+from .test_autocast import DTYPES, kernels, torch, under_autocast
 from .values import Values
 
 pytestmark = pytest.mark.filterwarnings(
@@ -35,16 +35,15 @@ def on_attention(model: object, plan: Plan) -> object:
 
 
 def compare(values: Values, plan: Plan, *, attention: bool = False) -> None:
-    cuda = Cuda(DTYPES[plan.precision])
-    with pytest.MonkeyPatch.context() as patch:
-        cuda.in_place(patch)
+    dtype = DTYPES[plan.precision]
+    with kernels(dtype):
         model = reference.build(values, device="cpu", attention=plan.kernels, experts=None).float()
         if plan.lora_rank:
             model = on_attention(model, plan) if attention else adapted(model, plan)
         else:
             model = frozen(model, plan.freeze_layers)
-        given = others.arguments(values, "fp32", SEQ, BATCH)
-        traced = others.held_bytes(under_autocast(model.train(), cuda.dtype), given) + sum(cuda.bytes.values())
+        given = training_inputs(values, SEQ, BATCH, torch.float32)
+        traced = kept_bytes(under_autocast(model.train(), dtype), **given)
     ours = load(values).activations(plan, SEQ)
     assert ours.total == traced, {entry.path: entry.value for entry in ours.entries}
 
@@ -53,28 +52,28 @@ def quiet(values: Values) -> Values:
     return {key: 0.0 if key.endswith(("pdrop", "dropout")) else value for key, value in values.items()}
 
 
-@pytest.mark.parametrize("kernels", ["eager", "sdpa"])
+@pytest.mark.parametrize("profile", ["eager", "sdpa"])
 @pytest.mark.parametrize("name", TRACED)
-def test_every_family(name: str, kernels: str) -> None:
-    plan = Plan(lora_rank=RANK, lora_targets="attn", kernels=kernels, precision="bf16-autocast", micro_batch=BATCH)
+def test_every_family(name: str, profile: str) -> None:
+    plan = Plan(lora_rank=RANK, lora_targets="attn", kernels=profile, precision="bf16-autocast", micro_batch=BATCH)
     compare(quiet(SMALL[name]), plan, attention=True)
 
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_beside_frozen_experts(name: str) -> None:
-    for kernels in ("eager", "sdpa"):
-        plan = Plan(lora_rank=RANK, lora_targets="q,v", kernels=kernels, precision="fp16-autocast", micro_batch=BATCH)
+    for profile in ("eager", "sdpa"):
+        plan = Plan(lora_rank=RANK, lora_targets="q,v", kernels=profile, precision="fp16-autocast", micro_batch=BATCH)
         compare(SMALL[name], plan)
 
 
 @pytest.mark.parametrize(("name", "targets"), CASES)
 def test_every_target(name: str, targets: str | None) -> None:
-    for kernels, dropout in (("eager", 0.1), ("sdpa", 0.0)):
+    for profile, dropout in (("eager", 0.1), ("sdpa", 0.0)):
         plan = Plan(
             lora_rank=RANK,
             lora_targets=targets,
             lora_dropout=dropout,
-            kernels=kernels,
+            kernels=profile,
             precision="bf16-autocast",
             micro_batch=BATCH,
         )
@@ -97,5 +96,5 @@ def test_every_kind(name: str, dropout: float, kind: str) -> None:
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("name", ["llama", "llama-biases-tied", "qwen2", "qwen3"])
 def test_frozen_layers(name: str, layers: int) -> None:
-    for kernels in ("eager", "sdpa"):
-        compare(MODELS[name], Plan(freeze_layers=layers, kernels=kernels, precision="bf16-autocast", micro_batch=BATCH))
+    for profile in ("eager", "sdpa"):
+        compare(MODELS[name], Plan(freeze_layers=layers, kernels=profile, precision="bf16-autocast", micro_batch=BATCH))

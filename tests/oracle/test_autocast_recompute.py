@@ -17,7 +17,8 @@ from bursar.questions import timeline
 
 from . import reference, test_peak
 from . import test_recompute as plain
-from .test_autocast import Cuda, torch, under_autocast
+from .test_autocast import kernels as cuda_kernels
+from .test_autocast import torch, under_autocast
 from .test_peak import SHAPES
 from .values import Values
 
@@ -28,11 +29,9 @@ def test_what_is_kept(name: str, mode: str, checkpoint: str) -> None:
     """Between the passes; the tables of rotary positions are held by Python under checkpoints of whole layers."""
     values, ids = plain.MODELS[name], torch.zeros((plain.BATCH, plain.SEQ), dtype=torch.long)
     for kernels in ("eager", "sdpa"):
-        cuda = Cuda(torch.bfloat16)
-        with pytest.MonkeyPatch.context() as patch:
-            cuda.in_place(patch)
-            model = under_autocast(plain.built(values, mode, checkpoint, kernels), cuda.dtype)
-            traced = plain.kept_bytes(model, ids) + sum(cuda.bytes.values())
+        with cuda_kernels(torch.bfloat16):
+            model = under_autocast(plain.built(values, mode, checkpoint, kernels), torch.bfloat16)
+            traced = plain.kept_bytes(model, input_ids=ids, labels=ids, use_cache=False)
         plan = Plan(recompute=mode, checkpoint=checkpoint, kernels=kernels, precision="bf16-autocast", micro_batch=plain.BATCH)
         found = load(values).activations(plan, plain.SEQ)
         tables = found.shared if mode.startswith("full") and "first" not in mode else 0

@@ -7,7 +7,6 @@ Under a checkpoint of whole layers the tables of rotary positions are held by Py
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -19,6 +18,7 @@ from bursar.recompute import CHECKPOINTS
 
 from . import reference
 from .reference import flop_counter
+from .saved import kept_bytes
 from .small import SMALL
 from .values import Values
 
@@ -105,30 +105,6 @@ def built(values: Values, mode: str, checkpoint: str, kernels: str) -> Any:
     return model
 
 
-class Saved:
-    """A tensor as the graph holds it."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = tensor
-
-
-def kept_bytes(model: Any, ids: Any) -> int:
-    """What autograd holds at the end of a forward pass."""
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    saved: list[weakref.ref[Saved]] = []
-
-    def pack(tensor: Any) -> Saved:
-        found = Saved(tensor.detach())
-        saved.append(weakref.ref(found))
-        return found
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-    assert loss.requires_grad
-    held = [found.tensor.untyped_storage() for reference in saved if (found := reference()) is not None]
-    return sum({storage._cdata: storage.nbytes() for storage in held if storage._cdata not in own}.values())
-
-
 CASES = [(name, mode) for name in MODELS for mode in MODES]
 
 
@@ -138,7 +114,7 @@ CASES = [(name, mode) for name in MODELS for mode in MODES]
 def test_what_is_kept(name: str, mode: str, kernels: str, checkpoint: str) -> None:
     values = MODELS[name]
     ids = torch.zeros((BATCH, SEQ), dtype=torch.long)
-    traced = kept_bytes(built(values, mode, checkpoint, kernels), ids)
+    traced = kept_bytes(built(values, mode, checkpoint, kernels), input_ids=ids, labels=ids, use_cache=False)
     plan = Plan(recompute=mode, checkpoint=checkpoint, kernels=kernels, precision="fp32", micro_batch=BATCH)
     found = load(values).activations(plan, SEQ)
     tables = found.shared if mode.startswith("full") and "first" not in mode else 0

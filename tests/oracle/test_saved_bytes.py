@@ -1,10 +1,8 @@
 """Proves that the `eager` and `sdpa` kernels keep, to the byte, what autograd really saves for transformers' modules with the loss
 in: per layer and for the whole model, in FP32 and in pure BF16, for two lengths and two batch sizes.
 
-The trace is torch.autograd.graph.saved_tensors_hooks on real CPU tensors; each storage counts once, those of parameters and buffers
-not at all. Two kernels differ between the CPU and the CUDA device that the profiles describe, and are put right by name here: a
-LayerNorm keeps its two statistics per row in FP32 there and in the working dtype on the CPU, and dropout keeps a bool mask there
-(`aten.native_dropout`, which is used for the trace) and one in the working dtype on the CPU.
+The trace is torch.autograd.graph.saved_tensors_hooks on real CPU tensors, with CUDA's kernels where they keep something else
+(`saved.py`); each storage counts once, those of parameters and buffers not at all.
 """
 
 from __future__ import annotations
@@ -15,9 +13,8 @@ from bursar.errors import PlanError
 from bursar.model import load
 from bursar.plan import Plan
 
-from .saved import DTYPES, saved_bytes
+from .saved import DTYPES, compare, traced
 from .small import SMALL
-from .values import Values
 
 PLAIN = {
     "llama": {},
@@ -33,38 +30,22 @@ PLAIN = {
 DROPOUT = {"attn_pdrop": 0.1, "resid_pdrop": 0.1, "embd_pdrop": 0.1}
 
 
-def traced(values: Values, kernels: str, precision: str, seq: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    """What autograd keeps of one training step's forward pass, with what CUDA keeps beyond."""
-    on_cpu, beyond = saved_bytes(values, kernels, precision, seq, batch, monkeypatch)
-    return on_cpu + sum(beyond.values())
-
-
-def compare(values: Values, kernels: str, precision: str, seq: int, monkeypatch: pytest.MonkeyPatch, batch: int = 2) -> None:
-    plan = Plan(kernels=kernels, precision=precision, micro_batch=batch)
-    ours = load(values).activations(plan, seq)
-    assert ours.total == traced(values, kernels, precision, seq, batch, monkeypatch), {
-        entry.path: entry.value for entry in ours.entries
-    }
-
-
 @pytest.mark.parametrize(("seq", "batch"), [(7, 2), (20, 1)])
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_autograd_saves(
-    name: str, kernels: str, precision: str, seq: int, batch: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compare({**SMALL[name], **PLAIN[name]}, kernels, precision, seq, monkeypatch, batch)
+def test_what_autograd_saves(name: str, kernels: str, precision: str, seq: int, batch: int) -> None:
+    compare({**SMALL[name], **PLAIN[name]}, kernels, precision, seq, batch)
 
 
 @pytest.mark.parametrize("function", ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])
-def test_with_dropout_and_every_activation(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare({**SMALL["gpt2"], **DROPOUT, "activation_function": function}, "eager", "bf16-pure", 20, monkeypatch)
+def test_with_dropout_and_every_activation(function: str) -> None:
+    compare({**SMALL["gpt2"], **DROPOUT, "activation_function": function}, "eager", "bf16-pure", 20, 2)
 
 
-def test_one_more_layer_adds_the_bytes_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_more_layer_adds_the_bytes_of_a_layer() -> None:
     two, three = ({**SMALL["llama"], "num_hidden_layers": layers} for layers in (2, 3))
-    kept = [traced(values, "sdpa", "bf16-pure", 20, 2, monkeypatch) for values in (two, three)]
+    kept = [traced(values, "sdpa", "bf16-pure", 20, 2) for values in (two, three)]
     plan = Plan(kernels="sdpa", precision="bf16-pure", micro_batch=2)
     assert kept[1] - kept[0] == load(three).activations(plan, 20).layers[0].bytes
 

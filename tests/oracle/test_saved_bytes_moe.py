@@ -1,22 +1,11 @@
 """Proves that the `eager` and `sdpa` kernels keep, to the byte, what autograd really saves for transformers' mixtures of experts
 and latent attention with the loss in: every small config of every family, in FP32 and in pure BF16, at two lengths and batch sizes.
 
-The trace is torch.autograd.graph.saved_tensors_hooks on real CPU tensors. What counts is what is still held once the forward pass
-is over: a router's choice of groups records a graph that nothing refers to. Each storage counts once, those of parameters and
-buffers not at all. Where CUDA takes another kernel than the CPU, a stand-in of the same signature keeps what CUDA's keeps:
-
-- `GroupedProduct`: `torch.nn.functional.grouped_mm` wants rows of a multiple of 16 bytes, which small sizes are not;
-- `EfficientAttention`: where there is a mask or V is narrower than Q, flash attention is not taken on CUDA, and the CPU has math;
-- `native_dropout`: the mask is a bool.
-
-What else differs is in `differences.py`.
+The trace is torch.autograd.graph.saved_tensors_hooks on real CPU tensors, with CUDA's kernels where they keep something else
+(`saved.py`); each storage counts once, those of parameters and buffers not at all.
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
-from typing import Any, NamedTuple
-from weakref import WeakSet
 
 import pytest
 
@@ -24,14 +13,10 @@ from bursar.kernels import MODULES
 from bursar.model import load
 from bursar.plan import Plan
 
-from . import reference
-from .differences import difference
-from .saved import DTYPES, native_dropout
+from . import reference, saved
+from .saved import DTYPES, compare, kept_bytes, torch
 from .small import SMALL
 from .values import Values
-
-torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
-moe = pytest.importorskip("transformers.integrations.moe", reason="the oracle is transformers 5")
 
 FAMILIES = (
     "deepseek_v2", "deepseek_v3", "deepseek_v32", "ernie4_5_moe", "glm4_moe", "glm_moe_dsa", "gpt_oss", "granitemoe",
@@ -40,106 +25,14 @@ FAMILIES = (
 )  # fmt: skip
 CONFIGS = [name for name, values in SMALL.items() if values["model_type"] in FAMILIES]
 SHAPES = [(7, 2), (20, 1)]  # length, sequences
-FUSED = torch.nn.functional.scaled_dot_product_attention
 
 
-class GroupedProduct(torch.autograd.Function):  # type: ignore[misc]
-    """Keeps both factors and the end of every expert's rows, as `_grouped_mm` does (tools/autograd/derivatives.yaml)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, offsets: Any) -> Any:
-        ctx.save_for_backward(*((x,) if ctx.needs_input_grad[1] else ()), weight, offsets)
-        return moe._grouped_mm_fallback(x, weight, offsets)
-
-
-class EfficientAttention(torch.autograd.Function):  # type: ignore[misc]
-    """Keeps Q, K, V, the result (token by token), the log-sum of rows filled up to a multiple of 32, and a mask as a bias whose
-    rows are filled up to a multiple of 8 (aten/src/ATen/native/transformers)."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any, mask: Any) -> Any:
-        batch, heads, seq, _ = q.shape
-        made = q.new_zeros((batch, seq, heads, v.shape[-1])).transpose(1, 2)
-        logsumexp = torch.zeros((batch, heads, -(-seq // 32) * 32))
-        biases = () if mask is None else (torch.zeros((*mask.shape[:-1], -(-mask.shape[-1] // 8) * 8), dtype=q.dtype),)
-        ctx.save_for_backward(q, k, v, made, logsumexp, *biases)
-        return made
-
-
-def attention(q: Any, k: Any, v: Any, attn_mask: Any = None, **given: Any) -> Any:
-    """The kernel that CUDA takes."""
-    if attn_mask is None and q.shape[-1] == v.shape[-1]:
-        return FUSED(q, k, v, **given)
-    assert not given.get("enable_gqa")
-    return EfficientAttention.apply(q, k, v, attn_mask)
-
-
-class Held:
-    """A tensor, as long as a node of the graph holds it."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = tensor
-
-
-@lru_cache(maxsize=2)
-def built(values: tuple[tuple[str, Any], ...], kernels: str, precision: str, experts: str | None) -> Any:
-    model = reference.build(dict(values), device="cpu", attention=kernels, experts=experts)
-    return model.to(DTYPES[precision]).train()
-
-
-def held_bytes(model: Any, ids: Any) -> int:
-    """Bytes of the storages that the graph of a loss holds."""
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    held: WeakSet[Held] = WeakSet()
-
-    def pack(tensor: Any) -> Held:
-        found = Held(tensor.detach())  # a result that its own node keeps would hold that node
-        held.add(found)
-        return found
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-    storages = {storage._cdata: storage.nbytes() for storage in (found.tensor.untyped_storage() for found in held)}
-    assert loss.requires_grad
-    return sum(size for storage, size in storages.items() if storage not in own)
-
-
-class Case(NamedTuple):
-    values: Values
-    kernels: str = "sdpa"
-    precision: str = "bf16-pure"
-    experts: str | None = None  # transformers' own choice
-
-    def traced(self, ids: Any) -> int:
-        values = tuple((key, value) for key, value in self.values.items())
-        try:
-            model = built(values, self.kernels, self.precision, self.experts)
-        except TypeError:  # a value that is a list or a dict
-            model = built.__wrapped__(values, self.kernels, self.precision, self.experts)
-        return held_bytes(model, ids)
-
-    def check(self, seq: int, batch: int, ids: Any = None, mix: str = "") -> None:
-        plan = Plan(kernels=self.kernels + mix, precision=self.precision, micro_batch=batch)
-        ours = load(self.values).activations(plan, seq)
-        traced = self.traced(torch.zeros((batch, seq), dtype=torch.long) if ids is None else ids)
-        traced += difference(self.values, DTYPES[self.precision].itemsize, seq, batch)
-        assert ours.total == traced, {entry.path: entry.value for entry in ours.entries}
-
-
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.nn.functional, "dropout", native_dropout)
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attention)
-    monkeypatch.setattr(moe, "_grouped_mm", lambda x, weight, offs: GroupedProduct.apply(x.to(weight.dtype), weight, offs))
-
-
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("kernels", ["eager", "sdpa"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_what_autograd_saves(name: str, kernels: str, precision: str) -> None:
     for seq, batch in SHAPES:
-        Case(SMALL[name], kernels, precision).check(seq, batch)
+        compare(SMALL[name], kernels, precision, seq, batch)
 
 
 def test_every_family_is_traced_with_a_config_of_its_own() -> None:
@@ -162,42 +55,35 @@ SWITCHES: list[tuple[str, Values]] = [
 ]
 
 
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize(("name", "switch"), SWITCHES)
 def test_switches(name: str, switch: Values) -> None:
     for precision in DTYPES:
         for seq, batch in SHAPES:
-            Case({**SMALL[name], **switch}, "eager", precision).check(seq, batch)
+            compare({**SMALL[name], **switch}, "eager", precision, seq, batch)
 
 
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("name", ["mixtral", "deepseek_v3", "gpt_oss"])
 def test_dropout_of_written_out_attention(name: str) -> None:
     for precision in DTYPES:
-        Case({**SMALL[name], "attention_dropout": 0.1}, "eager", precision).check(7, 2)
+        compare({**SMALL[name], "attention_dropout": 0.1}, "eager", precision, 7, 2)
 
 
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("name", ["mixtral", "qwen2_moe", "deepseek_v3", "gpt_oss", "phimoe"])
 def test_a_loop_over_experts(name: str) -> None:
     for precision in DTYPES:
-        Case(SMALL[name], "eager", precision, experts="eager").check(7, 2, mix=",experts=eager-loop")
+        compare(SMALL[name], "eager", precision, 7, 2, experts="eager")
 
 
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("experts", [None, "eager"])
 def test_what_is_kept_does_not_depend_on_the_routing(experts: str | None) -> None:
     """Ids of all kinds are routed otherwise than one id for all tokens, which all go to the same experts."""
-    case = Case(SMALL["mixtral"], experts=experts)
     ids = torch.arange(40).reshape(2, 20)
-    assert case.traced(ids) == case.traced(torch.zeros_like(ids))
-    case.check(20, 2, ids, "" if experts is None else ",experts=eager-loop")
+    compare(SMALL["mixtral"], "sdpa", "bf16-pure", 20, 2, experts=experts, input_ids=ids, labels=ids.clone())
 
 
 FROZEN = ("mixtral", "qwen2_moe", "granitemoe", "hunyuan_v1_moe", "glm4_moe", "gpt_oss")  # traced with adapters
 
 
-@pytest.mark.usefixtures("cuda")
 @pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*", "ignore::UserWarning:peft.*")
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("name", FROZEN)
@@ -210,8 +96,10 @@ def test_adapters_beside_frozen_experts(name: str, precision: str) -> None:
         plan = Plan(lora_rank=3, lora_targets="q,v", kernels=kernels, precision=precision, micro_batch=2)
         model = reference.build(SMALL[name], device="cpu", attention=kernels, experts=None)
         model = adapted(model, plan).to(DTYPES[precision]).train()
-        ours = load(SMALL[name]).activations(plan, 7)
-        assert ours.total == held_bytes(model, torch.zeros((2, 7), dtype=torch.long)), {e.path: e.value for e in ours.entries}
+        ours, ids = load(SMALL[name]).activations(plan, 7), reference.tokens(7, 2, "cpu")
+        with saved.kernels():
+            traced = kept_bytes(model, input_ids=ids, labels=ids, use_cache=False)
+        assert ours.total == traced, {entry.path: entry.value for entry in ours.entries}
 
 
 ALIGNED: dict[str, Values] = {
@@ -222,9 +110,10 @@ ALIGNED: dict[str, Values] = {
 
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("name", ALIGNED)
-def test_the_real_grouped_product(name: str, precision: str) -> None:
+def test_the_real_grouped_product(name: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of a multiple of 16 bytes, which `grouped_mm` takes itself: no stand-in."""
-    Case({**SMALL[name], **ALIGNED[name]}, "eager", precision).check(20, 2)
+    monkeypatch.setattr(saved, "kernels", saved.cuda.kernels)
+    compare({**SMALL[name], **ALIGNED[name]}, "eager", precision, 20, 2)
 
 
 def test_a_layer_of_mixtral() -> None:

@@ -8,54 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from bursar.facts import Fact
-from bursar.machines.devices import Rates
-from bursar.training import Training
+from bursar.machines.multipliers import Multipliers
 
-STEP = 1.02  # by which a multiplier is moved to see what share of a step it governs
 PRIOR = 0.01  # (5 % of noise / a factor of e^0.5 of doubt) squared
 ROUNDS = 30
 MOST = 2.0  # of the logarithm of a multiplier
-
-
-class Multipliers(NamedTuple):
-    """Seconds over those at a device's rates."""
-
-    compute: float = 1.0
-    attention: float = 1.0
-    communication: float = 1.0
-
-
-RATES: dict[str, tuple[str, ...]] = {
-    "compute": ("matmul", "scan", "memory", "permute", "loss"),
-    "attention": ("attention",),
-    "communication": ("link", "all_to_all", "all_reduce", "network"),
-}
-TIMES: dict[str, tuple[str, ...]] = {
-    "compute": ("overhead",),
-    "communication": ("link_latency", "all_reduce_latency", "network_latency"),
-}
-
-
-def scaled(rates: Rates, by: Multipliers) -> Rates:
-    """Rates of a machine that takes so many times as long."""
-    changed: dict[str, Fact] = {}
-    for kind, factor in by._asdict().items():
-        for names, times in ((RATES.get(kind, ()), 1 / factor), (TIMES.get(kind, ()), factor)):
-            changed |= {name: replace(fact, value=fact.value * times) for name in names for fact in (getattr(rates, name),)}
-    return replace(rates, **changed)  # type: ignore[arg-type]
-
-
-def shares(job: Training) -> Multipliers:
-    """The share of a step that each multiplier governs: d ln(step) / d ln(multiplier)."""
-    step = job.time().step
-    found = [
-        replace(job, rates=scaled(job.achieved, Multipliers()._replace(**{kind: STEP}))).time().step for kind in Multipliers._fields
-    ]
-    return Multipliers(*[(moved / step - 1) / (STEP - 1) for moved in found])
 
 
 def one(ratios: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bursar.model import Model
 
 FIELDS = {"recompute": "recompute", "checkpointing": "checkpoint", "kernels": "kernels", "micro_batch": "micro_batch",
-          "optimizer": "optimizer", "optimizer_step": "update", "grad_buffer": "grad_buffer"}  # fmt: skip
+          "optimizer": "optimizer", "optimizer_step": "update", "grad_buffer": "grad_buffer", "precision": "precision"}  # fmt: skip
 
 
 def launch(options: Options) -> Payload:

@@ -65,7 +65,7 @@ class Verb(NamedTuple):
     example: str
     argument: str = ""
     answers: str = "bursar.cli.model"
-    report: str = "bursar.report.tables"
+    report: str = "bursar.report.model"
     pictures: str = ""
     verbs: Mapping[str, Verb] | None = None
     own: tuple[Option, ...] = ()

@@ -40,7 +40,7 @@ FORMATS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("router", "softmax-gather-wide-cast"): {"weights": "upcast"},
     ("router", "softmax-topk-cast-as-read"): {"weights": "upcast"},
     ("router", "sigmoid-topk-wide"): {"scores": "activation", "unnormed": "activation", "weights": "activation"},
-    ("router", "sparsemixer"): {"scores": "upcast", "multipliers": "upcast", "weights": "upcast"},
+    ("router", "sparsemixer"): {"noise": "upcast", "scores": "upcast", "multipliers": "upcast", "weights": "upcast"},
     ("input_weighted_experts", "all-tokens"): {"weights": "activation", "unrouted": "activation"},
     **{core: {"softmax": "upcast"} for core in _ONE_SOFTMAX},
     ("norm", "length"): {"length": "upcast"},

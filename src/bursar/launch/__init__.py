@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bursar.errors import PlanError, UnknownNameError
+from bursar.launch import nemo
 from bursar.launch.accelerate import ACCELERATE
 from bursar.launch.deepspeed import DEEPSPEED
 from bursar.launch.launched import MAX_BYTES, Framework, Job, Launch
@@ -45,14 +46,14 @@ def recognised(text: str) -> str:
     """The framework that a text is of, by its form."""
     if text.lstrip().startswith("{"):
         return "deepspeed"
-    if _OVERRIDE.search(text) and "--tensor-model-parallel-size" not in text:
+    if re.search(r"^distributed_type\s*:", text, re.MULTILINE):
+        return "accelerate"
+    if (nemo.YAML.search(text) or _OVERRIDE.search(text)) and "--tensor-model-parallel-size" not in text:
         return "nemo"
     if re.search(r"(^|\s)--[a-z]", text):
         return "megatron"
     if re.search(r"^\s*\[(model|training|parallelism)\]", text, re.MULTILINE):
         return "torchtitan"
-    if re.search(r"^distributed_type\s*:", text, re.MULTILINE):
-        return "accelerate"
     raise PlanError("the file is of no framework known here", field="framework", valid=f"--framework {', '.join(FRAMEWORKS)}")
 
 

@@ -7,11 +7,14 @@ training script's. Weights are FP32 chunks that are gathered in the dtype of mix
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bursar.dims import divisors
-from bursar.errors import BursarError, PlanError, shown
+from bursar.errors import PlanError, shown
+from bursar.launch import deepspeed, yaml_text
 from bursar.launch.launched import Framework, Job, Launch, flag, refuse, share, told, whole, word
 from bursar.plan import Plan
 
@@ -103,24 +106,16 @@ def _yes(value: bool) -> str:
 
 def read(text: str, given: Mapping[str, Any]) -> Launch:
     """A config. `given` says what the training script does: model, length, batches, optimizer and kernels."""
-    config = _loaded(text)
+    config = yaml_text.mapping(text, "an Accelerate config")
+    if config.get("distributed_type") == "DEEPSPEED":
+        return _deepspeed(config, given)
     if config.get("distributed_type") != "FSDP":
-        raise PlanError(f"distributed_type={shown(config.get('distributed_type'))}", field="distributed_type", valid="FSDP")
+        kind = shown(config.get("distributed_type"))
+        raise PlanError(f"distributed_type={kind}", field="distributed_type", valid="FSDP, DEEPSPEED")
     fsdp, parallel = _section(config, "fsdp_config"), _section(config, "parallelism_config")
     named = {key.removeprefix("parallelism_config_"): value for key, value in parallel.items()}
     _known(fsdp, named)
-    devices = (
-        whole("num_processes", config["num_processes"])
-        if "num_processes" in config
-        else told("accelerate", "devices", given, "--devices N")
-    )
-    if given.get("devices") and given["devices"] != devices:
-        raise PlanError(f"num_processes={devices}, not {given['devices']}", field="devices", value=given["devices"], valid=devices)
-    precision = word(
-        "mixed_precision",
-        str(config.get("mixed_precision", "no")).lower().replace("false", "no"),
-        {theirs: ours for ours, theirs in PRECISIONS.items()},
-    )
+    devices, precision = _devices(config, given), _precision(config)
     recompute = flag("fsdp_activation_checkpointing", fsdp.get("fsdp_activation_checkpointing", False))
     plan = Plan(
         data=devices, zero=3, precision=precision, grad_dtype=None if precision == "fp32" else "fp32",
@@ -137,21 +132,37 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
     return Launch(plan, given.get("model"), given.get("length"), given.get("global_batch"), None, tuple(sorted(unread)), notes)
 
 
-def _loaded(text: str) -> Section:
-    """YAML by its safe loader, which builds plain values alone; without aliases, which make small files large."""
-    try:
-        import yaml
-    except ImportError:
-        raise BursarError("reading YAML needs PyYAML", valid="pip install 'bursar[launch]'") from None
-    try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise PlanError("a config has no aliases", field="file", valid="plain values")
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise PlanError(f"not valid YAML: {str(error)[:100]}", field="file", valid="an Accelerate config") from None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise PlanError("an Accelerate config is a mapping of words", field="file", valid="a mapping")
-    return found
+def _devices(config: Section, given: Mapping[str, Any]) -> int:
+    if "num_processes" not in config:
+        return int(told("accelerate", "devices", given, "--devices N"))
+    devices = whole("num_processes", config["num_processes"])
+    if given.get("devices") and given["devices"] != devices:
+        raise PlanError(f"num_processes={devices}, not {given['devices']}", field="devices", value=given["devices"], valid=devices)
+    return devices
+
+
+def _precision(config: Section) -> str:
+    asked = str(config.get("mixed_precision", "no")).lower().replace("false", "no")
+    return str(word("mixed_precision", asked, {theirs: ours for ours, theirs in PRECISIONS.items()}))
+
+
+def _deepspeed(config: Section, given: Mapping[str, Any]) -> Launch:
+    """DeepSpeed's config as Accelerate makes it (accelerate/utils/dataclasses.py, `DeepSpeedPlugin`)."""
+    said = _section(config, "deepspeed_config")
+    if "deepspeed_config_file" in said:
+        raise PlanError(
+            f"the config is in {shown(said['deepspeed_config_file'])}", field="deepspeed_config_file", valid="an audit of that file"
+        )
+    precision = _precision(config)
+    offloads = {f"offload_{kind}": {"device": said.get(f"offload_{kind}_device", "none")} for kind in ("optimizer", "param")}
+    made = {
+        "gradient_accumulation_steps": said.get("gradient_accumulation_steps", "auto"),
+        "zero_optimization": {"stage": said.get("zero_stage", 2), **offloads},
+        **({precision: {"enabled": True}} if precision != "fp32" else {}),
+    }
+    found = deepspeed.read(json.dumps(made, default=str), {**given, "devices": _devices(config, given)})
+    unread = {key for key in config if key not in (*TOP, "deepspeed_config")}
+    return replace(found, unread=tuple(sorted(unread)))
 
 
 def _section(config: Section, key: str) -> Section:

@@ -75,9 +75,13 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
         raise PlanError(f"not valid JSON: {str(error)[:100]}", field="file", valid="a DeepSpeed config") from None
     if not isinstance(config, dict):
         raise PlanError("a DeepSpeed config is a JSON object", field="file", valid="an object")
+    if not any(key in config for key in TOP):
+        raise PlanError("no key of DeepSpeed's is in the file", field="file", valid=["train_batch_size", "zero_optimization", "…"])
     zero = _section(config, "zero_optimization")
     _known(config, zero)
-    precision = next((name for name in ("bf16", "fp16") if _enabled(config, name)), "fp32")
+    usual = given.get("precision")
+    precision = next((name for name in ("bf16", "fp16") if _enabled(config, name, usual)), "fp32")
+    filled = [name for name in ("bf16", "fp16") if _auto(config, name)]
     gradient = _section(config, "data_types").get("grad_accum_dtype") or RECIPES[precision].gradient
     micro, data, batch = _batches(config, given)
     shard = zero.get("mics_shard_size", -1)
@@ -93,7 +97,8 @@ def read(text: str, given: Mapping[str, Any]) -> Launch:
         **{name: given[name] for name in OPEN if name in given},
     )
     named = {f"zero_optimization.{key}" for key in zero if key not in ZERO} | {key for key in config if key not in TOP}
-    return Launch(plan, given.get("model"), given.get("length"), batch, None, tuple(sorted(named)))
+    notes = (("launch_auto", {"keys": ", ".join(filled), "precision": precision}),) if filled else ()
+    return Launch(plan, given.get("model"), given.get("length"), batch, None, tuple(sorted(named)), notes)
 
 
 def _section(config: Section, key: str) -> Section:
@@ -116,13 +121,21 @@ def _known(config: Section, zero: Section) -> None:
             raise PlanError(f"{key} of {shown(value)} ranks has no counterpart here", field=key, value=value, valid=1)
 
 
-def _enabled(config: Section, name: str) -> bool:
-    section = _section(config, "bfloat16" if name == "bf16" and "bfloat16" in config else name)
-    if section.get("enabled") == "auto":
-        raise PlanError(
-            f"{name}.enabled is auto, which the training script fills in", field=name, value="auto", valid="true, false"
-        )
-    return flag(name, section.get("enabled", False))
+def _enabled(config: Section, name: str, usual: str | None) -> bool:
+    """Whether a precision is on; what is left to the training script is what was said of it."""
+    if not _auto(config, name):
+        return flag(name, _precision(config, name).get("enabled", False))
+    if usual is None:
+        raise PlanError(f"{name}.enabled is auto: the training script says it", field=name, value="auto", valid="--precision NAME")
+    return name == usual
+
+
+def _auto(config: Section, name: str) -> bool:
+    return _precision(config, name).get("enabled") == "auto"
+
+
+def _precision(config: Section, name: str) -> Section:
+    return _section(config, "bfloat16" if name == "bf16" and "bfloat16" in config else name)
 
 
 def _batches(config: Section, given: Mapping[str, Any]) -> tuple[int, int, int]:

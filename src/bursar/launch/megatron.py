@@ -6,14 +6,13 @@ depend on must come out as one value, or it is refused.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bursar.dims import divisors
-from bursar.errors import PlanError, shown
-from bursar.launch import megatron_model, megatron_plan
+from bursar.errors import PlanError
+from bursar.launch import megatron_model, megatron_plan, script
 from bursar.launch.launched import Framework, Job, Launch, layers_of, told, whole
 
 Keys = dict[str, Any]
@@ -117,81 +116,23 @@ def _devices(keys: Keys, given: Mapping[str, Any]) -> int:
     return int(told("Megatron-LM", "devices", given, "--devices N, or torchrun --nproc-per-node --nnodes in the script"))
 
 
-# ── a script as words ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_ASSIGNED = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^{}$]*))?\})")
-_SHELL = frozenset("();&|<>")
-
-
 def _keys(text: str) -> tuple[Keys, tuple[str, ...]]:
     """The arguments of a script by key, and those that are not read."""
-    variables: dict[str, str | None] = {}
+    variables: script.Variables = {}
     found: dict[str, list[str]] = {}
-    for name, values in _options(_words(text), variables):
+    for name, values in script.options(script.words(text), variables):
         if name in found and name in KNOWN and found[name] != values:
-            raise PlanError(f"--{name.replace('_', '-')} is given twice, with two values", field=name, valid="one value")
+            raise PlanError(f"{_flag(name)} is given twice, with two values", field=name, valid="one value")
         found[name] = values
     keys: Keys = {}
     for name, values in found.items():
         if name in KNOWN:
-            keys.update(_value(name, [_filled(name, value, variables) for value in values]))
-    return keys, tuple(f"--{name.replace('_', '-')}" for name in found if name not in KNOWN)
+            keys.update(_value(name, [script.filled(_flag(name), value, variables) for value in values]))
+    return keys, tuple(_flag(name) for name in found if name not in KNOWN)
 
 
-def _words(text: str) -> list[str]:
-    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars="();&|<>")
-    lexer.whitespace_split, lexer.commenters = True, "#"
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise PlanError(f"the script does not parse: {error}", field="file", valid="a shell script or arguments") from None
-
-
-def _options(words: list[str], variables: dict[str, str | None]) -> Iterator[tuple[str, list[str]]]:
-    """Every option with its words; assignments are noted as they pass. A variable that is given two values has none."""
-    name, values = "", list[str]()
-    for word in words:
-        option = word.startswith("--") and len(word) > 2
-        assigned = None if option else _ASSIGNED.fullmatch(word)
-        if not option and not assigned and not set(word) <= _SHELL:
-            values.append(word)
-            continue
-        if name:
-            yield name, values
-        name, values = "", []
-        if option:
-            key, equals, value = word[2:].partition("=")
-            name, values = key.replace("-", "_"), [value] if equals else []
-        elif assigned:
-            value = _default(assigned[1], assigned[2])
-            variables[assigned[1]] = value if variables.get(assigned[1], value) == value else None
-    if name:
-        yield name, values
-
-
-def _default(name: str, value: str) -> str:
-    """What is assigned; NAME=${NAME:-8} gives a default."""
-    match = _VARIABLE.fullmatch(value)
-    return match[3] if match and match[2] == name and match[3] is not None else value
-
-
-def _filled(name: str, value: str, variables: Mapping[str, str | None]) -> str:
-    """A value with its variables put in."""
-    for _ in range(4):
-        if "$" not in value:
-            return value
-        value = _VARIABLE.sub(lambda match: _looked_up(match, variables), value)[:1000]
-    raise PlanError(
-        f"--{name.replace('_', '-')} {shown(value)} is no literal", field=name, value=value, valid="a value, or a variable with one"
-    )
-
-
-def _looked_up(match: re.Match[str], variables: Mapping[str, str | None]) -> str:
-    value = variables.get(match[1] or match[2])
-    if value is None and (match[1] or match[2]) not in variables:
-        value = match[3]
-    return "$" if value is None else value
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _value(name: str, values: list[str]) -> Keys:
@@ -208,7 +149,7 @@ def _value(name: str, values: list[str]) -> Keys:
     if name in SWITCHES:
         return {key: True}
     if not values:
-        raise PlanError(f"--{name.replace('_', '-')} has no value", field=name, valid="a value")
+        raise PlanError(f"{_flag(name)} has no value", field=name, valid="a value")
     return {key: values[0]}
 
 

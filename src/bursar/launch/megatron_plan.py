@@ -227,6 +227,8 @@ def _state(keys: Keys) -> str:
     return str(first)
 
 
+NESTED, LONGEST_LAYOUT = 8, 10_000  # groups in groups, characters
+_GROUP = re.compile(r"\(([^()]{0,256})\)\*(\d{1,3})")
 _PART = re.compile(r"E?((?:t(?:\*\d{1,4})?){0,64})L?")
 
 
@@ -261,10 +263,13 @@ def _woven(virtual: int) -> dict[str, Any]:
 
 
 def _layout(text: str) -> tuple[int, ...]:
-    """Layers of every stage of a layout such as Et*3|t*4|t*4|t*3L: decoder layers are t, embedding and loss are E and L."""
-    parts = text.strip("'\"").replace(",", "").split("|")
+    """Layers of every stage of a layout such as Et*3|(t*4|)*2t*3L: decoder layers are t, embedding and loss are E and L."""
+    written = text.strip("'\"").replace(",", "")
+    for _ in range(min(written.count("("), NESTED)):
+        written = _GROUP.sub(lambda group: group[1] * int(group[2]), written)[: LONGEST_LAYOUT + 1]
+    parts = written.split("|")
     found = [_PART.fullmatch(part) for part in parts[:4096]]
-    if len(text) > 10_000 or not all(found) or not parts[0].startswith("E") or not parts[-1].endswith("L"):
+    if len(written) > LONGEST_LAYOUT or not all(found) or not parts[0].startswith("E") or not parts[-1].endswith("L"):
         raise PlanError(
             f"pipeline_model_parallel_layout={shown(text)}", field="layout", value=text, valid="E first, L last, t*N and |"
         )

@@ -121,6 +121,7 @@ class Rates:
     network_small: Fact
     origin: str = "uncalibrated"  # what of it was measured on the machine at hand: nothing, "operators", or a "run"
     band: tuple[Fact, Fact] | None = None  # measured over predicted step time (fastest, slowest) where runs gave one of their own
+    doubt: tuple[float, ...] = ()  # covariances of the multipliers that runs gave, row by row, and what of it those runs' steps have
 
 
 @lru_cache(maxsize=64)
@@ -192,9 +193,10 @@ def casts(recipe: str) -> Fact:
     return found
 
 
-def launch() -> Fact:
-    """Seconds that the host takes for an operator of a pass, where each is launched by itself."""
-    found: Fact = _rate_tables()["host"]["launch"]
+def launch(kernels: str = "fused") -> Fact:
+    """Seconds that the host takes for an operator of a pass, where each is launched by itself: in the papers' implementation, or in
+    modules that fuse, which do more for an operator."""
+    found: Fact = _rate_tables()["host"]["launch_textbook" if kernels.startswith("textbook") else "launch"]
     return found
 
 

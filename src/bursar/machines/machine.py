@@ -62,4 +62,4 @@ PLACES: Mapping[str, Callable[[Network, Plan], Group]] = MappingProxyType({
 
 def placed(roof: Roofline, network: Network, plan: Plan) -> Machine:
     """The machine of a plan."""
-    return Machine(roof, network, Groups(network, plan), network.price, launch().si)
+    return Machine(roof, network, Groups(network, plan), network.price, launch(plan.kernels).si)

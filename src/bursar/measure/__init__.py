@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bursar.measure.meter import Meter as Meter
     from bursar.measure.flops import counts as counts
+    from bursar.measure.meter import Meter as Meter
     from bursar.measure.tracing import Trace as Trace
     from bursar.measure.tracing import trace as trace
 

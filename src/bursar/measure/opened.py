@@ -1,8 +1,8 @@
 """What PyTorch does behind one operator, or will not do without its own kernel, is opened while a trace runs.
 
-An encoder layer of torch.nn may run as one operator that keeps and counts nothing. flex_attention compiles itself, which nothing can
-watch, and refuses devices for which it has no kernel to compute with; a trace watches what it asks for, and needs no kernel. Loops
-and branches of torch.cond, scan, map and while_loop run step by step, as they would in Python.
+An encoder layer of torch.nn may run as one operator that keeps and counts nothing. flex_attention compiles itself, which nothing
+can watch, and refuses devices for which it has no kernel to compute with; a trace watches what it asks for, and needs no kernel.
+Loops and branches of torch.cond, scan, map and while_loop run step by step, as they would in Python.
 """
 
 from __future__ import annotations

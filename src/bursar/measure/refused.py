@@ -15,7 +15,7 @@ from bursar.errors import BursarError
 
 # what PyTorch says where a value is asked for that is not there
 WITHOUT_VALUES = ("meta tensor", "item()", "data-dependent", "nonzero", "aten::equal")
-WITHOUT_KERNEL = ("no fake impl", "no meta kernel", "meta kernel registered", "not implemented for")
+WITHOUT_KERNEL = ("no fake impl", "no meta kernel", "meta kernel registered")
 
 
 class TraceError(BursarError):
@@ -57,10 +57,10 @@ def _library(file: str) -> bool:
 
 def _remedy(meta: bool, part: torch.nn.Module, words: str, way: str, error: BaseException) -> str:
     low = words.lower()
+    if meta and any(sign in low for sign in WITHOUT_KERNEL):
+        return "trace it on a device that has this operator (--on cpu), or register a fake of it (torch.library.register_fake)"
     if meta and any(sign in low for sign in WITHOUT_VALUES):
         return "trace it on a device that computes (--on cpu): its control flow reads values"
-    if meta and (isinstance(error, NotImplementedError) or any(sign in low for sign in WITHOUT_KERNEL)):
-        return "trace it on a device that has this operator (--on cpu), or register a fake of it (torch.library.register_fake)"
     if isinstance(error, TypeError) and "forward()" in low and "argument" in low:
         return f"inputs of {type(part).__name__}.forward{inspect.signature(part.forward)}"
     if way == "backward":

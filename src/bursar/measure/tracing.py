@@ -137,8 +137,8 @@ class _Passes:
         way = FORWARD
         try:
             with opened(), self.running:
-                roots, out = self._forward()
-                way = BACKWARD
+                out = self._forward()  # held to the end of the backward pass
+                roots, way = outputs_of(out), BACKWARD
                 if backward and roots:
                     self._backward(roots)
         except BursarError:
@@ -150,15 +150,13 @@ class _Passes:
                 parameter.grad = gradient
         return self._trace()
 
-    def _forward(self) -> tuple[list[Any], Any]:
-        """Where the backward pass starts, and the output, which is held to its end."""
+    def _forward(self) -> Any:
         with self.watched, self.kept.hooks:
             out = self.module(*self.args, **self.kwargs)
-        roots = outputs_of(out)
-        self.saved = self.kept.held_by(roots)
+        self.saved = self.kept.held_by(outputs_of(out))
         self.own = self.alive.numbers(self.saved)
         self.turns.append(len(self.alive.events))
-        return roots, out
+        return out
 
     def _backward(self, roots: list[Any]) -> None:
         with self.watched:
@@ -204,7 +202,7 @@ class _Passes:
             for name in _around(item.module):
                 costs.setdefault(name, Counter())["saved"] += item.bytes
         highest: dict[str, int] = {}
-        for path, value in self.alive.by_module(*self.turns[:2], self.own).items():
+        for path, value in self.alive.by_module(self.turns[0], self.turns[1], self.own).items():
             for name in _around(path):
                 highest[name] = max(highest.get(name, 0), value)
         for name, part in self.module.named_modules():

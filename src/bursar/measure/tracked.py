@@ -19,8 +19,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bursar.measure.modules import Running
 from bursar.measure.flops import flops_of
+from bursar.measure.modules import Running
 
 CATEGORIES = ("parameters", "optimizer_state", "gradients", "activations", "inputs", "temporary")
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.units import both, duration, percent, whole
 from bursar.report.words import say
 
@@ -36,7 +36,7 @@ def _number(value: float) -> str:
 
 def _run(payload: Payload, lang: str, console: Console) -> None:
     how = {step["quantity"]: step["formula"] for step in payload["solved"]}
-    table = _table(payload["model"] or say("run_title", lang), "", "", say("run_how", lang))
+    table = table_of(payload["model"] or say("run_title", lang), "", "", say("run_how", lang))
     for key in ROWS:
         if payload.get(key) is not None:
             table.add_row(say(NAMES.get(key, f"run_{key}"), lang), _number(payload[key]), Text(how.get(key, "")))
@@ -79,7 +79,7 @@ def _share(value: float) -> str:
 
 
 def _states(payload: Payload, lang: str, console: Console) -> None:
-    table = _table(say("states_title", lang, **payload), "", "B", "", say("states_per_param", lang), say("share", lang))
+    table = table_of(say("states_title", lang, **payload), "", "B", "", say("states_per_param", lang), say("share", lang))
     for key, share in payload["share"].items():
         row = whole(payload[key]), both(payload[key]), f"{payload['per_param'][key]:.9g}", percent(share)
         table.add_row(say(f"states_row_{key}", lang), *row)
@@ -99,7 +99,7 @@ def _audit(payload: Payload, lang: str, console: Console) -> None:
     console.print(say("audit_line", lang, **facts), style="bold")
     if not payload["explained_by"]:
         console.print(say("audit_none", lang), style="bold")
-    table = _table("", "", say("states_per_param", lang), "B", say("audit_difference", lang))
+    table = table_of("", "", say("states_per_param", lang), "B", say("audit_difference", lang))
     for row in payload["readings"]:
         terms = " + ".join(f"{value:g} {say(f'audit_term_{name}', lang)}" for name, value in row["terms"].items())
         rule = say("audit_rule", lang, rule=say(f"audit_{row['rule']}", lang), terms=terms)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.units import duration, percent
 from bursar.report.words import say
 
@@ -31,7 +31,7 @@ def _fitted(payload: Payload, lang: str, console: Console) -> None:
         facts = {**log, "format": payload["format"], "scatter": percent(log["scatter"])}
         console.print(Text(say("calibrate_log_mean" if log["mean"] else "calibrate_log", lang, **facts)))
     keys = ("run", "measured", "predicted", "off", "calibrated", "off", "alone")
-    table = _table("", *[say(f"calibrate_{key}", lang) for key in keys])
+    table = table_of("", *[say(f"calibrate_{key}", lang) for key in keys])
     for row in payload["runs"][:MOST]:
         alone = "" if row["left_out"] is None else _signed(1 / row["left_out"] - 1)
         table.add_row(
@@ -41,7 +41,7 @@ def _fitted(payload: Payload, lang: str, console: Console) -> None:
     if len(payload["runs"]) > MOST:
         table.add_row("…", *[""] * (len(keys) - 1))
     console.print(table)
-    found = _table("", "", say("calibrate_multiplier", lang), say("calibrate_settled", lang))
+    found = table_of("", "", say("calibrate_multiplier", lang), say("calibrate_settled", lang))
     for name, value in payload["multipliers"].items():
         found.add_row(say(f"calibrate_{name}", lang), f"{value:.3f}", percent(payload["settled"][name]))
     console.print(found)
@@ -69,7 +69,7 @@ def _errors(errors: Payload, lang: str) -> str:
 def _measured(payload: Payload, lang: str, console: Console) -> None:
     title = say("microbench_title", lang, **{key: payload[key] for key in ("name", "date", "software")})
     console.print(Text(title, style="bold"))
-    table = _table("", say("microbench_what", lang), say("microbench_value", lang), "")
+    table = table_of("", say("microbench_what", lang), say("microbench_value", lang), "")
     for key, fact in payload["facts"].items():
         table.add_row(key, f"{fact['value']:.4g} {fact['unit']}", Text(fact["note"]))
     console.print(table)

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.words import WORDS, say
 
 Payload = dict[str, Any]

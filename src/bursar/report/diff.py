@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.words import say
 
 Payload = dict[str, Any]
@@ -20,7 +20,7 @@ def show(verb: str, payload: Payload, lang: str) -> None:
     for row in payload["quantities"]:
         what = say(f"diff_{row['quantity']}", lang)
         title = what if row["unit"] == "1" else say("diff_title", lang, what=what, unit=row["unit"])
-        table = _table(title, say("part", lang), *[escape(side) for side in sides], say("diff_difference", lang))
+        table = table_of(title, say("part", lang), *[escape(side) for side in sides], say("diff_difference", lang))
         differing = [term for term in row["terms"] if term["difference"]]
         for term in differing:
             table.add_row(Text(term["term"]), *[_number(term[key]) for key in ("a", "b")], _signed(term["difference"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.words import say
 
 Payload = dict[str, Any]

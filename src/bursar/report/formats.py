@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bursar.report.plot import BLUE, GREEN, GREY, ORANGE, Box, Mark, Note, Panel
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.words import say
 
 Payload = dict[str, Any]
@@ -37,13 +37,13 @@ def field(name: str, lang: str) -> str:
 
 def _formats(payload: Payload, lang: str, console: Console) -> None:
     heads = ("format", "bits", "fields", "bias", "largest", "min_normal", "min_subnormal", "eps", "finite_values")
-    table = _table("", *[say(key, lang) for key in heads])
+    table = table_of("", *[say(key, lang) for key in heads])
     for row in payload["formats"]:
         fields = f"{row['sign']}+{row['exponent']}+{row['mantissa']}" if row["kind"] == "float" else ""
         limits = [_short(row[key]) for key in ("bias", "max", "min_normal", "min_subnormal", "eps")]
         table.add_row(row["name"], str(row["bits"]), fields, *limits, _short(row["finite"]))
     console.print(table)
-    blocks = _table(
+    blocks = table_of(
         say("block_formats", lang),
         *[say(key, lang) for key in ("format", "bits_with_scale", "element", "block_size", "block_scale")],
     )
@@ -114,7 +114,7 @@ def _value(payload: Payload, lang: str, console: Console) -> None:
 
 def _block(payload: Payload, lang: str, console: Console) -> None:
     console.print(say("scale_line", lang, scale=payload["block_scale"]), markup=False)
-    table = _table(
+    table = table_of(
         "", say("value", lang), say("encoded", lang), say("element", lang), say("decoded", lang), say("rounding_error", lang)
     )
     codes = payload["encoded"] or [""] * len(payload["values"])

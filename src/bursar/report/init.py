@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.words import say
 
 Payload = Mapping[str, Any]
@@ -27,7 +27,7 @@ def _rule(payload: Payload, lang: str, console: Console) -> None:
     facts = {key: payload[key] for key in ("title", "formula", "variance", "std")}
     _line(console, "init_rule_line", lang, "bold", **facts)
     _line(console, f"init_use_{payload['scheme']}", lang)
-    table = _table("", say("init_distribution", lang), say("init_parameters", lang))
+    table = table_of("", say("init_distribution", lang), say("init_parameters", lang))
     table.add_row(say("init_normal", lang), f"std = {payload['std']:.9g}")
     table.add_row(say("init_uniform", lang), f"± {payload['limit']:.9g}")
     cut = payload["truncated"]
@@ -71,7 +71,7 @@ def _mup(payload: Payload, lang: str, console: Console) -> None:
     _line(console, "init_mup_line", lang, "bold", **facts)
     keys = ("init_variance", "multiplier", "sgd_rate", "adam_rate")
     names = ["init_variance", *(f"init_{key}" for key in keys[1:])]
-    table = _table("", say("init_form", lang), say("init_class", lang), *[say(name, lang) for name in names])
+    table = table_of("", say("init_form", lang), say("init_class", lang), *[say(name, lang) for name in names])
     for form, classes in payload["forms"].items():
         for name, row in classes.items():
             table.add_row(form, say(f"init_class_{name}", lang), *[f"{row[key]:.6g}" for key in keys])
@@ -81,7 +81,7 @@ def _mup(payload: Payload, lang: str, console: Console) -> None:
 
 def _attention(payload: Payload, lang: str, console: Console) -> None:
     _line(console, "init_attention_line", lang, "bold", head_dim=payload["head_dim"], entry=payload["entry_variance"])
-    table = _table("", say("init_scale", lang), "Var", say("init_std", lang))
+    table = table_of("", say("init_scale", lang), "Var", say("init_std", lang))
     for name, row in payload["scales"].items():
         table.add_row(f"{name} = {row['scale']:.6g}" if name != "1" else name, f"{row['variance']:.6g}", f"{row['std']:.6g}")
     console.print(table)
@@ -110,7 +110,7 @@ def _propagate(payload: Payload, lang: str, console: Console) -> None:
     words = ("init_sums", *of_layer, "init_gradient")
     measured = "measured" in payload["layers"][0]
     more = [say("init_measured", lang), say("init_off", lang)] if measured else []
-    table = _table("", say("init_layer", lang), *[title for word in words for title in (say(word, lang), *more)])
+    table = table_of("", say("init_layer", lang), *[title for word in words for title in (say(word, lang), *more)])
     for row in payload["layers"]:
         cells = [cell for key in keys for cell in _cells(row, key, measured)]
         table.add_row(str(row["layer"]), *cells)
@@ -145,7 +145,7 @@ def _module(payload: Payload, lang: str, console: Console) -> None:
     more = [say("init_measured", lang), say("init_off", lang)]
     words = ("init_weight_std", "init_fan_gain", "init_input")
     moments = [title for word in ("init_output_moment", "init_gradient") for title in (say(word, lang), *more)]
-    table = _table("", say("init_layer", lang), *[say(word, lang) for word in words], *moments)
+    table = table_of("", say("init_layer", lang), *[say(word, lang) for word in words], *moments)
     for row in payload["layers"]:
         known = (row["weight_std"], row["gain"], row["input"]["second_moment"])
         numbers = [value for key in ("second_moment", "gradient") for value in (row[key], row["measured"][key])]

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
 
@@ -53,7 +53,7 @@ def _run(run: Mapping[str, Any], lang: str) -> str:
 
 def _offers(payload: Payload, lang: str, console: Console) -> None:
     title = say("find_offers", lang, model=payload["model"], tokens=short(payload["tokens"]).strip(), days=payload["days_allowed"])
-    table = _table(title)
+    table = table_of(title)
     for column in ("device", "devices_count", "days", "cost", "mfu_column"):
         table.add_column(say(column, lang), justify="left" if column == "device" else "right")
     for offer in payload["offers"]:
@@ -82,7 +82,7 @@ def _advice(payload: Payload, lang: str, console: Console) -> None:
 def _remedies(key: str, title: str, payload: Payload, lang: str, console: Console) -> None:
     if not payload[key]:
         return
-    table = _table(say(title, lang))
+    table = table_of(say(title, lang))
     for column in ("advise_remedy", "advise_saves", "share", "advise_shortens", "peak"):
         table.add_column(say(column, lang), justify="left" if column in ("advise_remedy", "advise_shortens") else "right")
     for remedy in payload[key]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.units import both, duration, percent, short, whole
 from bursar.report.words import say
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.units import duration, whole
 from bursar.report.words import say
 
@@ -56,7 +56,9 @@ def _product(payload: Payload, lang: str, console: Console) -> None:
     _bold(console, say("matrix_product", lang, **{key: _by(payload[key]) for key in ("left", "right", "result")}))
     _facts(console, _cost(payload, lang))
     _limits(payload, lang, console)
-    table = _table("", say("matrix_format", lang), say("matrix_bytes", lang, dtype="").strip(" ,，"), say("matrix_intensity", lang))
+    table = table_of(
+        "", say("matrix_format", lang), say("matrix_bytes", lang, dtype="").strip(" ,，"), say("matrix_intensity", lang)
+    )
     for row in payload["by_format"]:
         table.add_row(row["dtype"], whole(row["bytes"]), f"{row['intensity']:,.3f}")
     console.print(table)
@@ -78,7 +80,7 @@ def _vector(payload: Payload, lang: str, console: Console) -> None:
 
 def _products(console: Console, lang: str, rows: Sequence[tuple[Payload, str]]) -> None:
     """Products with shapes and cost, and a remark on each."""
-    table = _table(
+    table = table_of(
         "", say("matrix_what", lang), say("matrix_as", lang), say("matrix_shapes", lang), say("matrix_its_shape", lang), "FLOP"
     )
     table.add_column("", overflow="fold")
@@ -91,7 +93,7 @@ def _products(console: Console, lang: str, rows: Sequence[tuple[Payload, str]]) 
 def _chain(payload: Payload, lang: str, console: Console) -> None:
     _bold(console, say("matrix_chain", lang, count=whole(payload["bracketings"]), text=payload["bracketing"]))
     _products(console, lang, [(step, "") for step in payload["steps"]])
-    table = _table("", say("matrix_order", lang), "FLOP")
+    table = table_of("", say("matrix_order", lang), "FLOP")
     for key, name in (("flops", "cheapest"), ("left_first", "left_first"), ("right_first", "right_first"), ("dearest", "dearest")):
         table.add_row(say(f"matrix_{name}", lang), whole(payload[key]))
     console.print(table)
@@ -118,7 +120,7 @@ def _elementwise(payload: Payload, lang: str, console: Console) -> None:
     if "flops" in payload:
         facts = {"operation": payload["operation"], "shape": _by(payload["shape"]), "flops": whole(payload["flops"])}
         _bold(console, say("matrix_elementwise", lang, **facts))
-    table = _table("", say("matrix_operation", lang))
+    table = table_of("", say("matrix_operation", lang))
     table.add_column(say("formula", lang), overflow="fold")
     for key in ("per_element", "special", "per_row", "special_row"):
         table.add_column(say(f"matrix_{key}", lang), justify="right")
@@ -194,7 +196,7 @@ def _mlp(payload: Payload, lang: str, console: Console) -> None:
         steps.append((layer["weight_gradient"], ""))
         steps.append((layer["input_gradient"], "" if layer["input_gradient"]["needed"] else say("matrix_not_needed", lang)))
     _products(console, lang, steps)
-    table = _table("", say("matrix_layer", lang), say("matrix_small", lang), say("matrix_update", lang))
+    table = table_of("", say("matrix_layer", lang), say("matrix_small", lang), say("matrix_update", lang))
     for layer in layers:
         table.add_row(str(layer["layer"]), whole(layer["activation"]), whole(layer["update"]))
     console.print(table)

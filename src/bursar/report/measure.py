@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.errors import BursarError
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.units import percent, whole
 from bursar.report.words import say
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from bursar.report.formats import number
 from bursar.report.plot import BLUE, GREY, PALETTE, Dots, Line, Mark, Note, Panel
+from bursar.report.screen import screen, table_of
 from bursar.report.sparks import spark
-from bursar.report.tables import _table, screen
 from bursar.report.units import percent
 from bursar.report.words import say
 
@@ -30,7 +30,7 @@ def _sum(payload: Payload, lang: str, console: Console) -> None:
     title = say("sum_title", lang, **facts, exact=number(payload["exact"]))
     heads = ("format", "method", "sum", "rounding_error", "lost_additions", "last_change")
     console.print(title, style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in heads])
+    table = table_of("", *[say(key, lang) for key in heads])
     for row in payload["rows"]:
         counts = [f"{row[key]:,}" for key in ("lost", "last_change")]
         table.add_row(row["format"], say(row["method"], lang), number(row["sum"]), number(row["error"], 3), *counts)
@@ -43,7 +43,7 @@ def _loss_scaling(payload: Payload, lang: str, console: Console) -> None:
     console.print(say("scaling_title", lang, format=payload["format"], **ends), style="bold", markup=False)
     console.print(say("scaling_steps", lang, applied=f"{payload['applied']:,}", steps=f"{payload['steps']:,}"))
     if payload["changes"]:
-        changes = _table("", say("scaler_step", lang), say("event", lang), say("loss_scale", lang))
+        changes = table_of("", say("scaler_step", lang), say("event", lang), say("loss_scale", lang))
         for row in payload["changes"][:SHOWN]:
             changes.add_row(f"{row['step']:,}", row["event"], f"{number(row['before'])} → {number(row['after'])}")
         console.print(changes)
@@ -52,7 +52,7 @@ def _loss_scaling(payload: Payload, lang: str, console: Console) -> None:
     title = _sampled(payload, lang)
     heads = ("loss_scale", "becomes_zero", "becomes_subnormal", "becomes_infinite")
     console.print(title, style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in heads])
+    table = table_of("", *[say(key, lang) for key in heads])
     for row in payload["survival"]:
         table.add_row(f"{row['scale']:,.0f}", *[percent(row[key]) for key in ("zero", "subnormal", "overflow")])
     console.print(table)
@@ -73,7 +73,7 @@ def _matmul(payload: Payload, lang: str, console: Console) -> None:
         title += f", {say('outlier_channels', lang)}"
     heads = ("format", "shares_scale", "bits", "product_error", "left_error", "right_error")
     console.print(title, style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in heads])
+    table = table_of("", *[say(key, lang) for key in heads])
     for group in ("rows", "standards"):
         for row in payload[group]:
             block = say("no_scale", lang) if row["block"] is None else f"{row['block']:,}"
@@ -86,7 +86,7 @@ def _matmul(payload: Payload, lang: str, console: Console) -> None:
 def _train(payload: Payload, lang: str, console: Console) -> None:
     facts = {"steps": payload["steps"], "lr": number(payload["lr"]), "seed": payload["seed"]}
     console.print(say("train_title", lang, **facts), style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in ("weights_kept", "train_loss", "lost_updates", "loss_curve")])
+    table = table_of("", *[say(key, lang) for key in ("weights_kept", "train_loss", "lost_updates", "loss_curve")])
     losses = [loss for row in payload["rows"] for _, loss in row["curve"]]
     for row in payload["rows"]:
         curve = spark([loss for _, loss in row["curve"]], log=True, beside=losses)
@@ -100,7 +100,7 @@ def _line(payload: Payload, lang: str, console: Console) -> None:
     console.print(say("line_title", lang, name=payload["name"], low=number(low), high=number(high)), style="bold", markup=False)
     if payload["values"]:
         console.print(ruler(payload["values"], low, high), markup=False)
-    table = _table("", *[say(key, lang) for key in ("from_value", "to_value", "spacing", "values_count")])
+    table = table_of("", *[say(key, lang) for key in ("from_value", "to_value", "spacing", "values_count")])
     for row in payload["binades"]:
         note = f" ({say('subnormal', lang)})" if row["subnormal"] else ""
         table.add_row(number(row["low"]) + note, number(row["high"]), number(row["spacing"]), f"{row['values']:,}")

@@ -10,8 +10,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from bursar.report.plot import GREY, PALETTE, SKY, Arrow, Box, Line, Mark, Panel
+from bursar.report.screen import screen, table_of
 from bursar.report.sparks import spark
-from bursar.report.tables import _table, screen
 from bursar.report.words import say
 
 Payload = dict[str, Any]
@@ -35,7 +35,9 @@ def _step(payload: Payload, lang: str, console: Console) -> None:
     console.print(Text.assemble((payload["name"], "bold"), "  ", say("update_rule", lang, update=payload["update"])))
     settings = ", ".join(f"{name} {numbers(value)}" for name, value in payload["settings"].items())
     console.print(say("settings", lang, settings=settings), style="dim", markup=False)
-    table = _table("", *[say(key, lang) for key in ("optimizer_step", "gradient_column", "theta_column", "over_lr", "on_the_way")])
+    table = table_of(
+        "", *[say(key, lang) for key in ("optimizer_step", "gradient_column", "theta_column", "over_lr", "on_the_way")]
+    )
     for row in payload["steps"][:SHOWN]:
         way = ", ".join(f"{name} {numbers(value)}" for name, value in row["trace"].items())
         values = [Text(numbers(row[key])) for key in ("gradient", "theta", "over_lr")]
@@ -58,7 +60,7 @@ def _accumulate(payload: Payload, lang: str, console: Console) -> None:
     samples = ", ".join(map(str, payload["counts"]))
     title = say("accumulate_title", lang, count=payload["micro_batches"], samples=samples)
     console.print(title, style="bold", markup=False)
-    table = _table("", "", say("gradient_column", lang), say("relative_error", lang))
+    table = table_of("", "", say("gradient_column", lang), say("relative_error", lang))
     for key in ("summed", "divided", "weighted"):
         table.add_row(say(key, lang), Text(numbers(payload[key])), f"{payload['relative_error'][key]:.3g}")
     if payload["measured"]:
@@ -71,7 +73,7 @@ def _race(payload: Payload, lang: str, console: Console) -> None:
     facts = {key: numbers(payload[key]) for key in ("noise", "seed", "steps")}
     title = say("race_title", lang, problem=payload["problem"], start=numbers(payload["start_loss"]), **facts)
     console.print(title, style="bold", markup=False)
-    table = _table("", *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to", "loss_curve")])
+    table = table_of("", *[say(key, lang) for key in ("optimizer_name", "best_lr", "final_loss", "steps_to", "loss_curve")])
     losses = [loss for row in payload["runs"] for _, loss in row["curve"]]
     for row in payload["runs"]:
         final = row["final"] if isinstance(row["final"], str) else f"{row['final']:.3e}"
@@ -91,7 +93,7 @@ def _schedule(payload: Payload, lang: str, console: Console) -> None:
     facts = {key: numbers(payload[key]) for key in ("updates", "warmup", "decay", "lr", "floor")}
     console.print(say("schedule_facts", lang, **facts), markup=False)
     console.print(spark([lr for _, lr in payload["curve"]], beside=[0]))
-    table = _table("", say("optimizer_step", lang), say("learning_rate_axis", lang))
+    table = table_of("", say("optimizer_step", lang), say("learning_rate_axis", lang))
     last = len(payload["curve"]) - 1
     for t, lr in [payload["curve"][index] for index in sorted({round(last * part / 12) for part in range(13)})]:
         table.add_row(f"{t:,}", numbers(lr))

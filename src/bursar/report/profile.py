@@ -12,7 +12,7 @@ from rich.text import Text
 from bursar.errors import BursarError
 from bursar.report.chart import PARTS, panel, terminal
 from bursar.report.plot import Panel
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.units import duration, whole
 from bursar.report.words import say
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bursar.report import budget
 from bursar.report.plot import PALETTE, Dots, Line, Mark, Panel
-from bursar.report.tables import _table, screen
+from bursar.report.screen import screen, table_of
 from bursar.report.units import duration, percent, short
 from bursar.report.words import say
 
@@ -29,7 +29,7 @@ def show(verb: str, payload: dict[str, Any], lang: str) -> None:
 def _operators(payload: Payload, layer: Payload, lang: str, console: Console) -> None:
     columns = "operator", "intensity", "achieved", "share", "bound_by"
     heads = [say(f"roofline_{column}", lang) for column in columns]
-    table = _table(_title(payload, layer, lang), heads[0], "FLOP", "B", heads[1], "", *heads[2:])
+    table = table_of(_title(payload, layer, lang), heads[0], "FLOP", "B", heads[1], "", *heads[2:])
     for row in layer["operators"]:
         rate = f"{short(row['flop_per_s'])}FLOP/s" if row["flops"] else f"{short(row['bytes_per_s'])}B/s"
         figures = short(row["flops"]), short(row["bytes"]), f"{row['intensity']:,.1f}", duration(row["seconds"]), rate

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.tables import _run_line, _table, screen
+from bursar.report.planned import run_line
+from bursar.report.screen import screen, table_of
 from bursar.report.units import both, duration, percent, short
 from bursar.report.words import say
 
@@ -53,7 +54,7 @@ def _constants(constants: Mapping[str, Any]) -> str:
 
 
 def _laws(payload: Payload, lang: str, console: Console) -> None:
-    table = _table("", say("law", lang))
+    table = table_of("", say("law", lang))
     for key in ("constants", "answers", "counts_of", "unit"):
         table.add_column(say(key, lang), overflow="fold")
     for row in payload["laws"]:
@@ -113,7 +114,7 @@ def _optimal(payload: Payload, lang: str, console: Console) -> None:
     _outside(payload, lang, console)
     if "band" not in payload:
         return
-    table = _table("", say("law", lang), "N", "M", "D", say("tokens_per_param", lang), say("loss", lang))
+    table = table_of("", say("law", lang), "N", "M", "D", say("tokens_per_param", lang), say("loss", lang))
     table.add_column(say("unit", lang), overflow="fold")
     table.add_column(say("outside", lang))
     for row in payload["band"]:
@@ -134,7 +135,7 @@ def _allocate(payload: Payload, lang: str, console: Console) -> None:
     console.print(_optimum_line(payload["optimum"], payload["law"], lang), style="bold")
     _interval(payload, lang, console)
     _outside(payload, lang, console)
-    table = _table("", say("factor", lang), "N", "D", say("loss", lang), say("wasted", lang))
+    table = table_of("", say("factor", lang), "N", "D", say("loss", lang), say("wasted", lang))
     for row in payload["off_optimum"]:
         table.add_row(
             f"{row['factor']:.3g}", _size(row["params"]), _size(row["tokens"]), f"{row['loss']:.4f}", percent(row["wasted"])
@@ -158,7 +159,7 @@ def _in_use(payload: Payload, lang: str, console: Console) -> None:
         return
     found = payload["in_use"]
     console.print(say("in_use", lang, tokens=_size(found["inference_tokens"])), style="bold")
-    table = _table("", say("law", lang), "N", "D", say("saving", lang))
+    table = table_of("", say("law", lang), "N", "D", say("saving", lang))
     rows = [found, *[row for row in found["by_law"] if row["law"] != found["law"]]]
     for row in rows:
         table.add_row(row["law"], _size(row["params"]), _size(row["tokens"]), percent(row["saving"]))
@@ -180,7 +181,7 @@ KNOWN = ("law", "title", "counts", "unit", "given", "outside", "learning_rate", 
 
 
 def _rates(rows: list[Payload], lang: str) -> Table:
-    table = _table("", *[say(key, lang) for key in ("law", "learning_rate", "batch_tokens", "more", "outside")])
+    table = table_of("", *[say(key, lang) for key in ("law", "learning_rate", "batch_tokens", "more", "outside")])
     for row in rows:
         rate = f"{row['learning_rate']:.4g}" if "learning_rate" in row else ""
         rest = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key not in KNOWN)
@@ -207,12 +208,12 @@ def _derive(payload: Payload, lang: str, console: Console) -> None:
 def _fit(payload: Payload, lang: str, console: Console) -> None:
     facts = {"file": payload["file"], "points": payload["points"], "form": payload["form"]}
     console.print(Text(say("fit_line", lang, **facts, agreement=percent(payload["start_agreement"])), style="bold"))
-    table = _table("", say("constants", lang), say("value", lang), say("stderr", lang), say("interval", lang))
+    table = table_of("", say("constants", lang), say("value", lang), say("stderr", lang), say("interval", lang))
     for name, value in payload["constants"].items():
         error, pair = payload["stderr"].get(name), payload["intervals"].get(name)
         table.add_row(name, f"{value:.7g}", "" if error is None else f"{error:.3g}", _pair(pair))
     console.print(table)
-    side = _table("", say("approach", lang), say("exponent", lang), say("stderr", lang), say("interval", lang))
+    side = table_of("", say("approach", lang), say("exponent", lang), say("stderr", lang), say("interval", lang))
     for name, found in payload["approaches"].items():
         if found is not None:
             error = found["stderr"]
@@ -246,7 +247,7 @@ def _design(payload: Payload, lang: str, console: Console) -> None:
     facts = {"devices": payload["devices"], "device": payload["device"], "layout": layout(payload["plan"])}
     figures = {"step": duration(payload["step_s"]), "mfu": percent(payload["mfu"]), "peak": both(payload["peak"])}
     console.print(say("design_plan", lang, **facts, **figures))
-    _run_line({**payload, "run_tokens": payload["tokens"]}, lang, console)
+    run_line({**payload, "run_tokens": payload["tokens"]}, lang, console)
     for row in payload["hyperparameters"]:
         rates = f"{say('learning_rate', lang)} {row['learning_rate']:.3g}, {say('batch_tokens', lang)} {_size(row['batch_tokens'])}"
         console.print(f"{row['law']}: {rates}")
@@ -256,7 +257,7 @@ def _design(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _losses(payload: Payload, lang: str, console: Console) -> None:
-    table = _table("", say("law", lang), say("loss", lang))
+    table = table_of("", say("law", lang), say("loss", lang))
     table.add_column(say("unit", lang), overflow="fold")
     table.add_column(say("outside", lang))
     for row in payload["losses"]:

@@ -1,5 +1,5 @@
-"""What a search says beside its plans: other counts of devices, the front, what one change would bring, what the host could take,
-and a plan as the launch of a framework."""
+"""A search, for people: the best plans, other counts of devices, the front, what one change would bring, what the host could take, and
+a plan as the launch of a framework."""
 
 from __future__ import annotations
 
@@ -9,11 +9,67 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bursar.report import running
 from bursar.report.layout import layout
-from bursar.report.units import duration, gib, percent, short, whole
+from bursar.report.planned import batch_line, breakdown, heading, notes, run_line, stages
+from bursar.report.screen import assumption, screen, table_of
+from bursar.report.units import both, duration, gib, percent, short, whole
 from bursar.report.words import say
 
 Payload = dict[str, Any]
+
+
+def show(verb: str, payload: Payload, lang: str) -> None:
+    """Print the answer of a verb."""
+    console = screen()
+    _plan(payload, lang, console)
+    assumption(payload, lang, console)
+
+
+def _plan(payload: Payload, lang: str, console: Console) -> None:
+    heading(console, payload["model"], f"{payload['devices']:,} × {payload['device']}")
+    batch_line(payload, lang, console)
+    counts(payload, lang, console)
+    facts = {"searched": payload["searched"], "seconds": payload["seconds"], "feasible": payload["feasible"]}
+    console.print(say("searched", lang, **facts, memory=both(payload["device_memory"]), device=payload["device"]))
+
+    if not payload["best"]:
+        _nothing_fits(payload, lang, console)
+        beside(payload, lang, console)
+        return
+    _best(payload, lang, console)
+    winner = {**payload["best"][0], "device": payload["device"]}
+    console.print(stages(winner["stages"], lang))
+    console.print(breakdown(winner, lang))
+    beside(payload, lang, console)
+    run_line(winner, lang, console)
+    running.lines(winner, lang, console)
+    console.print(say("runtime_note", lang), style="dim")
+    notes(winner, lang, console)
+    launch(payload, lang, console)
+
+
+def _best(payload: Payload, lang: str, console: Console) -> None:
+    table = table_of("", "", *[say("step", lang), "MFU", f"{say('peak', lang)} GiB", say("days", lang), f"{say('cost', lang)} $"])
+    for index, best in enumerate(payload["best"], 1):
+        days = f"{best['days']:,.1f}" if "days" in best else ""
+        cost = f"{best['cost_usd']:,.0f}" if best.get("cost_usd") is not None else ""
+        table.add_row(f"{index}. {layout(best)}", f"{best['step_s']:.3f} s", percent(best["mfu"]), gib(best["peak"]), days, cost)
+    console.print(table)
+    for index, best in enumerate(payload["best"], 1):
+        console.print(f"{index}. {best['why']}")
+
+
+def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:
+    leanest, larger = payload["leanest"], payload["would_fit"]
+    facts = {
+        "layout": layout(leanest),
+        "need": both(leanest["peak"]),
+        "device": payload["device"],
+        "memory": both(payload["device_memory"]),
+    }
+    console.print(say("none_fits", lang, **facts), style="bold")
+    console.print(say("would_fit", lang, devices=larger["devices"], layout=layout(larger)) if larger else say("would_not", lang))
 
 
 def counts(payload: Payload, lang: str, console: Console) -> None:
@@ -21,10 +77,12 @@ def counts(payload: Payload, lang: str, console: Console) -> None:
     rows = payload.get("counts")
     if not rows:
         return
-    table = _table(say("counts", lang), say("step", lang), say("sensitivity_faster", lang), "MFU", "GiB")
+    table = table_of("", say("counts", lang), say("step", lang), say("sensitivity_faster", lang), "MFU", "GiB")
     run = [key for key in ("days", "cost_usd") if any(row.get(key) is not None for row in rows)]
     for key in run:
-        table.add_column(say({"days": "days", "cost_usd": "cost"}[key], lang) + (" $" if key == "cost_usd" else ""), justify="right")
+        table.add_column(
+            say({"days": "days", "cost_usd": "cost"}[key], lang) + (" $" if key == "cost_usd" else ""), justify="right"
+        )
     table.add_column("", overflow="fold")
     for row in rows:
         if not row["fits"]:
@@ -65,18 +123,14 @@ def launch(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text(say("launch_written", lang, out=found["out"], framework=found["framework"]), style="bold"))
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table whose first column holds the question's own numbers or names."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate((title, *columns)):
-        table.add_column(name, justify="right" if index else "left", overflow="fold")
-    return table
-
-
 def _front(points: list[Payload], counted: bool, lang: str) -> Table:
     """Plans of the front: what each needs in seconds, memory and, over several counts, device-hours."""
-    table = _table(
-        say("front_counts" if counted else "front", lang), say("step", lang), "GiB", *([say("front_hours", lang)] if counted else [])
+    table = table_of(
+        "",
+        say("front_counts" if counted else "front", lang),
+        say("step", lang),
+        "GiB",
+        *([say("front_hours", lang)] if counted else []),
     )
     for point in points:
         hours = [f"{point['device_hours_per_step']:,.3g}"] if counted else []
@@ -86,7 +140,7 @@ def _front(points: list[Payload], counted: bool, lang: str) -> Table:
 
 
 def _sensitivity(rows: list[Payload], lang: str) -> Table:
-    table = _table(say("sensitivity", lang), say("step", lang), say("sensitivity_faster", lang), "GiB")
+    table = table_of("", say("sensitivity", lang), say("step", lang), say("sensitivity_faster", lang), "GiB")
     table.add_column("", overflow="fold")
     for row in rows:
         name = say(f"sensitivity_{row['change']}", lang)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.report.layout import layout
-from bursar.report.tables import screen
+from bursar.report.screen import screen
 from bursar.report.units import duration, gib, percent, short, whole
 from bursar.report.words import say
 

@@ -71,8 +71,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     talk = {group: _Talk() for group in ("tensor", "expert", "context")}
     products = _Talk()
     around = _Context()
-    launched: Dim = 0
-    fed: set[tuple[str, tuple[str, ...]]] = set()
+    launched = 0
     rate, hides = plan.recipe.rate, "tensor" in plan.overlap and plan.sequence
     for line in block.walk(step):
         op = line.op
@@ -87,7 +86,7 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
         there, back = operator_time.seconds(line, kernels.of(op), rate, machine.roofline)
         if type(there) is int and there == 0:
             continue
-        launched = launched + _kernels(line, fed) * _launches(op, again_too)
+        launched += _launches(op, again_too)
         forward = forward + there
         backward = backward + back
         if hides and op.engine == "matmul":
@@ -138,17 +137,6 @@ class _Talk:
     @property
     def all(self) -> Dim:
         return self.there + self.back
-
-
-def _kernels(line: Line, fed: set[tuple[str, tuple[str, ...]]]) -> Dim:
-    """Kernels of one pass of an operator: of products of experts one for each expert, where those of one input go together."""
-    if not line.nested or line.op.engine != "matmul":
-        return 1
-    inputs = line.path.rpartition(".")[0], line.op.reads
-    if inputs in fed:
-        return 0
-    fed.add(inputs)
-    return line.instances
 
 
 def _launches(op: Op, again: bool) -> int:
@@ -216,9 +204,11 @@ def collective(line: Line, op: Collective, width: int | Fraction, machine: Machi
 
 
 def _sorting(line: Line, op: Collective, payload: Dim, machine: Machine) -> Dim:
-    """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several."""
+    """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several; and
+    of padding each expert's to blocks that narrow products take, or back (Megatron-Core, TEGroupedMLP.quantization_padding)."""
     several = at_most(line.instances - 1, 1) * at_most(op.ways - 1, 1)
-    return several * machine.roofline.moved("experts", 2 * payload, 1)
+    sorting = several * machine.roofline.moved("experts", 2 * payload, 1)
+    return sorting + machine.roofline.traffic(2 * payload, 1) if machine.roofline.cast_bytes else sorting
 
 
 def of_stage(stage: Stage, paces: dict[int, Pace]) -> Pace:

@@ -26,6 +26,10 @@ WORDS: Mapping[str, Words] = {
     "launch_kind_wrong": Words("wrong:", "错误："),
     "launch_kind_wasteful": Words("wasteful:", "浪费："),
     "launch_kind_note": Words("note:", "注意："),
+    "launch_auto": Words(
+        "{keys}: auto, which the training script fills in; read as --precision {precision}",
+        "{keys} 为 auto，由训练脚本填写；此处按 --precision {precision} 读取",
+    ),
     "launch_rule": Words("{problem}; valid: {valid} ({option})", "{problem}；可取：{valid}（{option}）"),
     "launch_too_large": Words(
         "it does not fit: {peak_bytes} of {capacity_bytes}", "放不下：需 {peak_bytes}，设备有 {capacity_bytes}"
