@@ -1,11 +1,15 @@
 """The meter in real trainings on a CPU: a Llama of 1.3 M parameters for 200 steps through plain PyTorch, transformers' Trainer
-and Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand.
+and Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand; and what the meter costs.
 
-    python benchmarks/meter.py [STEPS]
+    python -m benchmarks.meter runs [STEPS]
+    python -m benchmarks.meter overhead [BLOCKS]
 
-FLOPs of a run must equal the sum of what the ledger says of every sequence. The overhead is measured twice, at rows of 512: by
-pairs of steps on the same batch, with and without the meter in random order, as the median of their differences with its 95 %
-interval; and as the CPU time of the thread inside the meter's calls, readings included, over that of the steps.
+FLOPs of a run must equal the sum of what the ledger says of every sequence. Micro-batches come two to a step.
+
+What the meter costs does not depend on how long a step is, so it is measured on short ones, where little else varies: in blocks of
+four steps on one batch, with and without the meter as ABBA or BAAB, by the CPU time of the process on one thread. The median of the
+blocks' differences is printed with its 95 % interval, which is that of order statistics and assumes no distribution; with the step
+above which the upper end is 0.1 %; and beside it the CPU time inside the meter's own calls, in steps of the runs.
 """
 
 from __future__ import annotations
@@ -27,24 +31,26 @@ from bursar import load
 from bursar.measure import Meter
 from bursar.training import sequence_flops
 
-WIDTH, LONG, ROWS, EVERY = 128, 512, 8, 10  # tokens of a row in the runs and where the overhead is measured
+WIDTH, ROWS, EVERY, TOGETHER = 128, 8, 10, 2  # tokens of a row, rows, steps of a reading, micro-batches of a step
 CONFIG: dict[str, Any] = {
     "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
     "vocab_size": 2000, "max_position_embeddings": 512,
 }  # fmt: skip
+SHORT = {**CONFIG, "hidden_size": 32, "intermediate_size": 88, "vocab_size": 100}  # as many tensors, a step of milliseconds
+SHARE = 0.001
 Batch = dict[str, torch.Tensor]
 Kind = tuple[str, Callable[[random.Random, int], tuple[Batch, list[int]]]]
 
 
-def llama() -> Any:
+def llama(config: dict[str, Any] = CONFIG) -> Any:
     torch.manual_seed(0)
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG))
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**config))
 
 
 def padded(choose: random.Random, width: int) -> tuple[Batch, list[int]]:
     """Rows of one width, of which the sequences fill a part; the batch and their lengths."""
     lengths = [choose.randint(width // 8, width) for _ in range(ROWS)]
-    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, width))
+    ids = torch.randint(0, SHORT["vocab_size"], (ROWS, width))
     mask = (torch.arange(width).expand(ROWS, -1) < torch.tensor(lengths)[:, None]).long()
     return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}, lengths
 
@@ -57,7 +63,7 @@ def packed(choose: random.Random, width: int) -> tuple[Batch, list[int]]:
         row = [after - before for before, after in zip([0, *cuts], [*cuts, width], strict=True)]
         lengths += row
         positions.append([at for length in row for at in range(length)])
-    ids = torch.randint(0, CONFIG["vocab_size"], (ROWS, width))
+    ids = torch.randint(0, SHORT["vocab_size"], (ROWS, width))
     return {"input_ids": ids, "position_ids": torch.tensor(positions), "labels": ids}, lengths
 
 
@@ -65,14 +71,14 @@ KINDS: tuple[Kind, ...] = (("padded", padded), ("packed", packed))
 
 
 def batches(
-    make: Callable[[random.Random, int], tuple[Batch, list[int]]], steps: int, width: int = WIDTH
+    make: Callable[[random.Random, int], tuple[Batch, list[int]]], count: int, width: int = WIDTH
 ) -> tuple[list[Batch], int, int]:
-    """Batches of a run with its model FLOPs and executed FLOPs, sequence by sequence of the ledger."""
+    """Micro-batches of a run with its model FLOPs and executed FLOPs, sequence by sequence of the ledger."""
     choose = random.Random(0)
     tree = load(json.loads(transformers.LlamaConfig(**CONFIG).to_json_string())).architecture
-    made = [make(choose, width) for _ in range(steps)]
+    made = [make(choose, width) for _ in range(count)]
     model = sum(sequence_flops(tree, length, "full") for _, lengths in made for length in lengths)
-    return [batch for batch, _ in made], model, steps * ROWS * sequence_flops(tree, width, "full")
+    return [batch for batch, _ in made], model, count * ROWS * sequence_flops(tree, width, "full")
 
 
 class Total:
@@ -91,12 +97,13 @@ def plain(data: list[Batch], total: Total, compiled: bool = False) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     meter = Meter(model, optimizer=optimizer, every=EVERY, log=total)
     run = torch.compile(model) if compiled else model
-    for batch in data:
+    for number, batch in enumerate(data, 1):
         meter.add(batch)
         run(**batch).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        meter.step()
+        if number % TOGETHER == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+            meter.step()
 
 
 def in_trainer(data: list[Batch], total: Total, compiled: bool = False) -> None:
@@ -105,8 +112,8 @@ def in_trainer(data: list[Batch], total: Total, compiled: bool = False) -> None:
     rows = [{key: value[row] for key, value in batch.items()} for batch in data for row in range(ROWS)]
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=ROWS, max_steps=len(data), logging_steps=EVERY, report_to=[],
-            save_strategy="no", disable_tqdm=True, use_cpu=True, train_sampling_strategy="sequential", torch_compile=compiled,
+            output_dir=folder, per_device_train_batch_size=ROWS, max_steps=len(data) // TOGETHER, logging_steps=EVERY,
+            gradient_accumulation_steps=TOGETHER, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True, train_sampling_strategy="sequential", torch_compile=compiled,
         )  # fmt: skip
         trainer = transformers.Trainer(model=llama(), args=arguments, train_dataset=rows)
         meter(trainer, log=total)
@@ -131,7 +138,7 @@ def in_lightning(data: list[Batch], total: Total) -> None:
 
     module = Module()
     trainer = pl.Trainer(
-        max_epochs=1, callbacks=[MeterCallback(module.llama, every=EVERY, log=total)], logger=False, enable_checkpointing=False,
+        max_epochs=1, accumulate_grad_batches=TOGETHER, callbacks=[MeterCallback(module.llama, every=EVERY, log=total)], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
     )  # fmt: skip
     trainer.fit(module, torch.utils.data.DataLoader(data, batch_size=None))
@@ -154,42 +161,74 @@ class Timed:
         self.inside += time.thread_time() - began
 
 
-def overhead(data: list[Batch]) -> None:
-    """Two steps on every batch, with and without the meter in random order."""
+def overhead(blocks: int) -> None:
+    torch.set_num_threads(1)
+    data = batches(padded, min(blocks, 100))[0]
+    differences, bare = paired(data, blocks)
+    low, high = interval(differences)
+    print(f"{blocks} blocks of four steps of {bare * 1e3:.1f} ms: the meter takes {statistics.median(differences) * 1e6:.0f} µs a step "
+          f"(95 %: {low * 1e6:.0f} to {high * 1e6:.0f}), below {SHARE:.1%} of any step longer than {high / SHARE * 1e3:.0f} ms")  # fmt: skip
+    inside, worked = directly(data)
+    print(f"inside its calls {inside * 1e6:.0f} µs a step, {inside / worked:.4%} of a step of {worked * 1e3:.0f} ms")
+
+
+def paired(data: list[Batch], blocks: int) -> tuple[list[float], float]:
+    """Seconds of a step with the meter less one without, block by block, and the median step without."""
+    model = llama(SHORT)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    meter = Meter(model, optimizer=optimizer, every=EVERY, log=Total())
+
+    def step(batch: Batch, metered: bool) -> float:
+        began = time.process_time()
+        if metered:
+            meter.add(batch)
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if metered:
+            meter.step()
+        return time.process_time() - began
+
+    choose, differences, bare = random.Random(1), [], []
+    for number in range(blocks + 1):
+        batch, first = data[number % len(data)], choose.random() < 0.5
+        outer, inner = ([step(batch, kind) for kind in (first, not first, not first, first)][at::2] for at in (0, 1))
+        took = {first: outer[0] + inner[1], (not first): inner[0] + outer[1]}
+        differences.append((took[True] - took[False]) / 2)
+        bare.append(took[False] / 2)
+    return differences[1:], statistics.median(bare)  # the first block is to warm up
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """95 % of the median: order statistics n/2 ± 0.98 √n."""
+    ordered, n = sorted(values), len(values)
+    away = 0.98 * n**0.5
+    return ordered[max(0, int(n / 2 - away))], ordered[min(n - 1, int(n / 2 + away) + 1)]
+
+
+def directly(data: list[Batch]) -> tuple[float, float]:
+    """Seconds in the meter, and of the rest, of a step of the runs' model: a micro-batch each."""
     model = llama()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     meter = Timed(Meter(model, optimizer=optimizer, every=EVERY, log=Total()))
-    choose, differences, seconds, worked = random.Random(1), [], [], 0.0
+    began = time.process_time()
     for batch in data:
-        took = {}
-        for metered in choose.sample((True, False), 2):
-            began, before = time.perf_counter(), time.thread_time()
-            if metered:
-                meter.add(batch)
-            model(**batch).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            if metered:
-                meter.step()
-            took[metered] = time.perf_counter() - began
-            worked += 0 if metered else time.thread_time() - before
-        differences.append(took[True] - took[False])
-        seconds.append(took[False])
-    usual = statistics.median(seconds)
-    resampled = sorted(statistics.median(choose.choices(differences, k=len(differences))) for _ in range(2000))
-    print(f"  step {usual * 1e3:.1f} ms; with the meter {100 * statistics.median(differences) / usual:+.3f} % "
-          f"(95 %: {100 * resampled[50] / usual:+.3f} to {100 * resampled[-51] / usual:+.3f}) over {len(data)} pairs")  # fmt: skip
-    print(f"  inside the meter {meter.inside / len(data) * 1e6:.0f} µs a step, {100 * meter.inside / worked:.4f} % of the steps")
+        meter.add(batch)
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        meter.step()
+    return meter.inside / len(data), (time.process_time() - began - meter.inside) / len(data)
 
 
-def main(steps: int) -> None:
-    runs: list[tuple[str, Callable[[list[Batch], Total], None]]] = [("PyTorch", plain), ("transformers", in_trainer)]
-    runs += [("Lightning", in_lightning)] if find_spec("lightning") else []
-    runs += [("compiled", lambda data, total: plain(data, total, compiled=True))]
-    runs += [("transformers, compiled", lambda data, total: in_trainer(data, total, compiled=True))]
+def runs(steps: int) -> None:
+    ways: list[tuple[str, Callable[[list[Batch], Total], None]]] = [("PyTorch", plain), ("transformers", in_trainer)]
+    ways += [("Lightning", in_lightning)] if find_spec("lightning") else []
+    ways += [("compiled", lambda data, total: plain(data, total, compiled=True))]
+    ways += [("transformers, compiled", lambda data, total: in_trainer(data, total, compiled=True))]
     for kind, make in KINDS:
-        data, model, executed = batches(make, steps)
-        for name, run in runs:
+        data, model, executed = batches(make, TOGETHER * steps)
+        for name, run in ways:
             total = Total()
             began = time.perf_counter()
             run(data, total)
@@ -198,8 +237,8 @@ def main(steps: int) -> None:
             print(
                 f"{kind}, {name}: {total.model:,} model FLOP, {total.executed:,} executed; equal: {same}; {took:.0f} s", flush=True
             )
-        overhead(batches(make, steps // 2, LONG)[0])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    what, count = (*sys.argv[1:], "runs")[0], int((*sys.argv[2:], 0)[0])
+    overhead(count or 1000) if what == "overhead" else runs(count or 200)

@@ -16,15 +16,15 @@ import pytest
 
 import bursar
 from bursar import Plan, Training, jobs
-from bursar.calibrate import file, fit, logs, multipliers, runs
+from bursar.calibrate import file, fit, logs, runs
 from bursar.calibrate.logs.point import Point
-from bursar.calibrate.multipliers import Multipliers
 from bursar.calibrate.runs import MEASURES, Run
 from bursar.calibrate.steady import steady
 from bursar.cli import main
 from bursar.errors import BursarError, FactError, PlanError
 from bursar.facts import Fact
 from bursar.machines.devices import band_of, rates
+from bursar.machines.multipliers import Multipliers, band_for, scaled
 from bursar.options import OPTIONS
 from bursar.questions.conventions import train_flops
 from bursar.step import Step
@@ -93,7 +93,7 @@ def made(by: Multipliers, shapes: list[tuple[Plan, int]] = SHAPES) -> list[Run]:
     found = []
     for plan, length in shapes:
         one = job(plan, length)
-        found.append(Run("", one, replace(one, rates=multipliers.scaled(one.achieved, by)).time().step))
+        found.append(Run("", one, replace(one, rates=scaled(one.achieved, by)).time().step))
     return found
 
 
@@ -283,8 +283,11 @@ def test_a_log_that_times_nothing_is_refused(text: str, tmp_path: Path) -> None:
 def calibration(folder: Path, **changes: str) -> Path:
     achieved = rates("h100-sxm")
     text = file.text(
-        file.Calibration("h100-sxm", file.digest(achieved), Multipliers(1.25, 2.0, 1.5), 0.9, 1.1, 3, "llama"), "2026-11-21"
-    )
+        file.Calibration(
+            "h100-sxm", file.digest(achieved), Multipliers(1.25, 2.0, 1.5), 0.9, 1.1, 3, "llama", 3, (2.7, 0, 0, 0, 0.01, 0, 0, 0, 0)
+        ),
+        "2026-11-21",
+    )  # fmt: skip
     for old, new in changes.items():
         assert old in text
         text = text.replace(old, new)
@@ -303,7 +306,37 @@ def test_a_file_gives_a_device_at_its_rates(tmp_path: Path) -> None:
     assert band_of(found.rates)[0].source.title == "3 runs: llama"
     one = Training(bursar.load("llama-3-8b"), Plan(data=8, zero=1, launch="graph"), found, length=4096, global_batch=8)
     run = jobs.run(one, 10**9)
-    assert run.days_high / run.days == pytest.approx(1.1)
+    assert run.days_high / run.days == pytest.approx(band_for(one)[1].si)
+
+
+def test_a_band_widens_where_the_runs_say_little(tmp_path: Path) -> None:
+    """Runs whose seconds are products' say what products take. The band of a job like them is theirs; it grows with the share of what
+    they leave open: of attention, by the length."""
+    found = file.applied(bursar.device("h100"), str(calibration(tmp_path)))
+    plan, model = Plan(data=8, zero=1, launch="graph"), bursar.load("llama-3-8b")
+    short, long, longest = [Training(model, plan, found, length=length, global_batch=8) for length in (4096, 16384, 65536)]
+    widths = [high.si / low.si for low, high in map(band_for, (short, long, longest))]
+    assert 1.1 / 0.9 <= widths[0] < widths[1] < widths[2]
+    unknown = fit.covariance()[1, 1] ** 0.5  # of attention, before any run
+    assert math.log(widths[2]) / 2 < fit.QUANTILE * math.hypot(unknown, math.log(1.1 / 0.9))
+    assert [end.si for end in band_for(replace(short, rates=rates("h100-sxm")))] == [end.si for end in band_of(rates("h100-sxm"))]
+
+
+def test_a_job_like_the_runs_has_their_band(tmp_path: Path) -> None:
+    found = made(Multipliers(1.2, 1.2, 1.2))
+    result = fit.fit(found)
+    text = file.text(
+        file.Calibration(
+            "h100-sxm", file.digest(rates("h100-sxm")), result.multipliers, result.fastest, result.slowest, len(found), "llama",
+            result.jobs, result.governed,
+        ),
+        "2026-11-21",
+    )  # fmt: skip
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    applied = file.applied(bursar.device("h100"), str(tmp_path / "mine.toml"))
+    wider = [band_for(replace(run.job, device=applied, rates=None))[1].si / result.slowest for run in found]
+    assert min(wider) == pytest.approx(1, rel=1e-3)
+    assert max(wider) < 1.1
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -385,3 +385,133 @@ def test_both_languages_say_the_same_numbers(lang: str, tmp_path: Path) -> None:
     file.write_text(GPT3)
     status, out, _ = bursar_says("audit-launch", str(file), "--device", "a100-80-sxm", "--lang", lang)
     assert status == 0 and "51,200" in out and "128" in out
+
+
+# ── forms that scripts and configs in the wild have ─────────────────────────────────────────────────────────────────────────
+
+QUOTED = """#!/bin/bash
+DTYPE="fp8"
+NODES=${SLURM_NNODES:-"2"}
+MICRO=2
+EXTRA=()
+if [[ "$DTYPE" == "fp8" ]]; then
+    EXTRA+=(
+        "--fp8-format hybrid"
+        "--fp8-recipe tensorwise"   # not "delayed"
+    )
+fi
+options=" \\
+    --bf16 \\
+    --micro-batch-size ${MICRO} \\
+    --global-batch-size $((NODES * 8 * MICRO * 4)) "
+cat <<EOT > config.json
+{"train_batch_size": 8}
+EOT
+torchrun --nproc_per_node 8 --nnodes $NODES pretrain_gpt.py ${EXTRA[@]} ${options} --tensor-model-parallel-size 4 | tee log.txt
+"""
+
+
+def test_options_in_quotes_and_arithmetic_are_read() -> None:
+    """2 nodes of 8 over tp 4 leave dp 4; 2·8·2·4 = 128 sequences."""
+    name, read = launch.read(QUOTED, {"model": "llama-3-8b"})
+    assert name == "megatron"
+    assert (read.plan.tensor, read.plan.data, read.plan.micro_batch, read.global_batch) == (4, 4, 2, 128)
+    assert read.plan.precision == "fp8-current"
+
+
+@pytest.mark.parametrize("sum_", ["2**99", "__import__('os')", "1/0", "f(1)", "9" * 50, "$((1", "1 +"])
+def test_arithmetic_is_that_of_small_whole_numbers(sum_: str) -> None:
+    text = QUOTED.replace("NODES * 8 * MICRO * 4", sum_)
+    with pytest.raises(PlanError):
+        launch.read(text, {"model": "llama-3-8b"})
+
+
+def test_a_script_of_megatron_bridge_is_read() -> None:
+    """Overrides among other words of a script, with variables of it."""
+    text = (
+        "#!/bin/bash\nTP=2\nsrun echo hello\npython run_recipe.py --recipe llama3_8b_pretrain_config \\\n"
+        "    train.global_batch_size=64 model.tensor_model_parallel_size=$TP \\\n"
+        "    model.sequence_parallel=True logger.log_interval=1\n"
+    )
+    name, read = launch.read(text, {"devices": 16, "model": "llama-3-8b"})
+    assert name == "nemo"
+    assert (read.plan.tensor, read.plan.sequence, read.plan.data, read.global_batch) == (2, True, 8, 64)
+    assert read.unread == ("logger.log_interval",)
+
+
+BRIDGE = """
+model:
+  tensor_model_parallel_size: 2
+  expert_tensor_parallel_size: null
+  sequence_parallel: true
+  recompute_granularity: selective
+  recompute_modules:
+  - core_attn
+  - mlp
+  seq_length: 4096
+train:
+  global_batch_size: 64
+mixed_precision:
+  bf16: true
+  fp8: hybrid
+  fp8_recipe: blockwise
+  params_dtype:
+    _target_: torch.bfloat16
+ddp:
+  use_distributed_optimizer: true
+  data_parallel_sharding_strategy: no_shard
+"""
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_yaml_of_megatron_bridge_is_read(wrapped: bool) -> None:
+    pytest.importorskip("yaml", reason="PyYAML reads it: pip install 'bursar[launch]'")
+    text = "ConfigContainer:\n" + "\n".join(f"  {line}" for line in BRIDGE.splitlines()) if wrapped else BRIDGE
+    name, read = launch.read(text, {"devices": 16, "model": "llama-3-8b"})
+    assert name == "nemo"
+    assert (read.plan.tensor, read.plan.data, read.plan.zero, read.length, read.global_batch) == (2, 8, 1, 4096, 64)
+    assert (read.plan.precision, read.plan.recompute) == ("fp8-block", "core_attn,mlp")
+    with pytest.raises(PlanError, match="data_parallel_sharding_strategy"):
+        launch.read(text.replace("no_shard", "optim_grads_params"), {"devices": 16, "model": "llama-3-8b"})
+
+
+def test_what_a_training_script_fills_in_is_asked_for() -> None:
+    """The configs of transformers' Trainer leave precision and batches to it."""
+    text = json.dumps({
+        "bf16": {"enabled": "auto"}, "fp16": {"enabled": "auto"}, "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": "auto", "zero_optimization": {"stage": 2},
+    })  # fmt: skip
+    given = {"devices": 8, "micro_batch": 2, "global_batch": 32}
+    for precision in ("bf16", "fp16", "fp32"):
+        _, read = launch.read(text, {**given, "precision": precision})
+        assert (read.plan.precision, read.plan.zero, read.global_batch) == (precision, 2, 32)
+        assert read.notes == (("launch_auto", {"keys": "bf16, fp16", "precision": precision}),)
+
+
+def test_json_of_another_tool_is_refused() -> None:
+    with pytest.raises(PlanError, match="no key of DeepSpeed's"):
+        launch.read(json.dumps({"fsdp": "full_shard", "fsdp_config": {"fsdp_version": 2}}), {"devices": 8})
+
+
+def test_deepspeed_by_accelerate_is_read() -> None:
+    """`accelerate config` with DeepSpeed: stage and offload in its own words."""
+    pytest.importorskip("yaml", reason="PyYAML reads it: pip install 'bursar[launch]'")
+    text = (
+        "distributed_type: DEEPSPEED\nmixed_precision: bf16\nnum_processes: 8\ndeepspeed_config:\n  zero_stage: 3\n"
+        "  offload_optimizer_device: cpu\n  offload_param_device: none\n  gradient_accumulation_steps: 4\n"
+    )
+    name, read = launch.read(text, {"micro_batch": 2, "global_batch": None})
+    assert name == "accelerate"
+    assert (read.plan.zero, read.plan.offload, read.plan.data, read.plan.precision) == (3, ("optimizer",), 8, "bf16")
+    assert read.global_batch == 64
+    with pytest.raises(PlanError, match="an audit of that file"):
+        launch.read(text.replace("  zero_stage: 3", "  deepspeed_config_file: ds.json"), {})
+
+
+def test_groups_of_a_layout_are_read() -> None:
+    """(tt|)*30 is thirty stages of two layers; what grows without end is cut."""
+    assert megatron_plan._layout("Et|(tt|)*30L") == (1, *[2] * 30, 0)
+    assert megatron_plan._layout("Et*3|(t*4|)*2t*3L") == (3, 4, 4, 3)
+    for text in ("Et|((((((t|)*99)*99)*99)*99)*99)*99L", "E" + "(" * 5000, "Et|(tt|)*30mL"):
+        with pytest.raises(PlanError, match="E first, L last"):
+            megatron_plan._layout(text)

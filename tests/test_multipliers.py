@@ -9,8 +9,8 @@ import pytest
 import bursar
 from bursar import Plan, Training
 from bursar.calibrate import multipliers
-from bursar.calibrate.multipliers import Multipliers
 from bursar.machines.devices import band
+from bursar.machines.multipliers import Multipliers, scaled, shares
 
 RUNS = [
     (Plan(tensor=tensor, sequence=tensor > 1, data=8 // tensor, zero=zero, launch="graph"), length)
@@ -27,14 +27,14 @@ def test_what_runs_were_made_with_is_found(made: Multipliers) -> None:
     learned = []
     for plan, length in RUNS:
         run = job(plan, length)
-        slower = replace(run, rates=multipliers.scaled(run.achieved, made)).time().step
-        learned.append((multipliers.shares(run), slower / run.time().step))
+        slower = replace(run, rates=scaled(run.achieved, made)).time().step
+        learned.append((shares(run), slower / run.time().step))
     assert multipliers.three(learned) == pytest.approx(made, rel=0.05)
 
 
 def test_shares_are_of_the_whole_step() -> None:
     """Without the host's launches all of a step scales with the three together."""
-    assert sum(multipliers.shares(job(*RUNS[0]))) == pytest.approx(1, rel=0.02)
+    assert sum(shares(job(*RUNS[0]))) == pytest.approx(1, rel=0.02)
 
 
 def test_one_run_gives_one_multiplier() -> None:

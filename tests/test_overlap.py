@@ -9,7 +9,7 @@ import pytest
 
 import bursar
 from bursar import Plan, Training
-from bursar.calibrate.multipliers import Multipliers, scaled
+from bursar.machines.multipliers import Multipliers, scaled
 from bursar.cli import main
 from bursar.errors import PlanError
 from bursar.machines.network import distinct
@@ -84,7 +84,7 @@ def test_a_layer_however_small_takes_as_long_as_its_launches() -> None:
     tiny = {"model_type": "gpt2", "n_embd": 64, "n_head": 2, "n_layer": 10, "n_positions": 64, "vocab_size": 256}
     job = Training(bursar.load(tiny), Plan(), bursar.device("h100"), length=64, global_batch=1)
     layer = sum(job.paces[id(job.stages[0].layers[0][2])])
-    assert layer == pytest.approx(28 * 84e-6)
+    assert layer == pytest.approx(28 * 120e-6)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.3])

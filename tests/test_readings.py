@@ -266,7 +266,8 @@ LINKS = {"link": 450, "link_latency": 3, "domain": 8, "port": 50, "port_latency"
 GROUPS = ((2, 4), (4, 4), (16, 1), (1, 16), (16, 16))  # (ranks, stride): within a domain of 8, and over more of them
 RATES = {
     "matmul": 700, "narrow": 1400, "grouped": 2, "attention": 600, "attention_length": 64, "attention_head": 32,
-    "attention_backward": 3, "attention_older": 5, "memory": 3, "permute": 4, "loss": 6, "overhead": 2, "cast_bytes": 7,
+    "attention_backward": 3, "attention_older": 5, "scan": 3, "memory": 3, "permute": 4, "loss": 6, "overhead": 2,
+    "cast_bytes": 7,
 }  # fmt: skip
 
 

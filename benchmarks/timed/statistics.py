@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bursar.calibrate import multipliers
-from bursar.calibrate.multipliers import Multipliers
 from bursar.machines.devices import band
+from bursar.machines.multipliers import Multipliers, shares
 from bursar.parallel.expert import routed
 
 from . import Row
@@ -45,7 +45,7 @@ class Errors(NamedTuple):
 
 def timed(row: Row) -> Timed:
     """A row replayed."""
-    return Timed(row, row.job.time().step, multipliers.shares(row.job))
+    return Timed(row, row.job.time().step, shares(row.job))
 
 
 def errors(ratios: Sequence[float], origin: str) -> Errors:

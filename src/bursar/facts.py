@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from bursar.errors import FactError
@@ -24,6 +23,7 @@ UNITS: dict[str, float] = {
     "1": 1, "tokens": 1, "devices": 1, "USD/device-hour": 1,
 }  # fmt: skip
 
+_DATA = Path(__file__).parent / "data"
 _DATE = re.compile(r"\d{4}(-\d{2}){0,2}")
 
 
@@ -65,12 +65,12 @@ class Fact:
         return self.value * UNITS[self.unit]
 
 
-def data(*path: str) -> Traversable:
+def data(*path: str) -> Path:
     """A file or folder of the packaged data."""
-    return files("bursar").joinpath("data", *path)
+    return _DATA.joinpath(*path)
 
 
-def read_toml(file: Traversable, name: str) -> dict[str, Any]:
+def read_toml(file: Path, name: str) -> dict[str, Any]:
     """A TOML data file as plain dicts; a syntax error names the file."""
     import tomllib
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from bursar.dims import ceil_div, divisors, split
 from bursar.errors import PlanError
 from bursar.facts import Fact
-from bursar.machines.devices import Device, band_of, price
+from bursar.machines.devices import Device, price
+from bursar.machines.multipliers import band_for
 from bursar.model import Model
 from bursar.plan import CLI_NAMES, Plan
 from bursar.training import Training
@@ -33,7 +34,7 @@ def run(training: Training, tokens: int, usd_per_device_hour: float | None = Non
     """The steps that a number of tokens takes, and their time and price."""
     steps = ceil_div(tokens, training.global_batch * training.length)
     seconds = steps * training.seconds.step
-    fastest, slowest = band_of(training.achieved)
+    fastest, slowest = band_for(training)
     hours = seconds / 3600 * training.plan.devices
     usd = usd_per_device_hour_of(training.device, usd_per_device_hour)
     days = seconds / SECONDS_PER_DAY

@@ -1,7 +1,9 @@
-"""Runs distributed steps, each of its ranks a process: PyTorch is imported once, and ranks are forks of that.
+"""Runs distributed steps, each of its ranks a process: PyTorch is imported once, ranks are forks of that, and the ranks of one
+number run all questions for that many in a row.
 
 Reads a list of {"world", "arguments", "lost"} from standard input, prints a list of {"status", "out", "error"} of first ranks.
-World 1 is one process, for groups that are fake. `lost` names the signal that ends the last rank when its step begins.
+World 1 is one process, for groups that are fake. `lost` names the signal that ends the last rank when its step begins: such a run
+has ranks of its own.
 """
 
 from __future__ import annotations
@@ -13,64 +15,89 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from io import StringIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from bursar.measure.distributed import asking, comparing, group, running  # noqa: F401  (all that a rank imports)
 from bursar.measure.distributed.__main__ import main
 
-PATIENCE = 90  # seconds until ranks that hang are ended, and with them the test
+PATIENCE = 240  # seconds until ranks that hang are ended, and with them the test
+Asked = dict[str, Any]
 
 
-def rank(number: int, world: int, port: int, asked: dict[str, Any], folder: Path) -> int:
-    """Forks a rank; its process id."""
+def rank(number: int, world: int, ports: list[int], runs: list[Asked], place: Path) -> int:
+    """Forks a rank, which writes a line of JSON for every run; its process id."""
     child = os.fork()
     if child:
         return child
-    for name, stream in (("out", 1), ("error", 2)):
-        os.dup2(os.open(folder / f"{name}{number}", os.O_WRONLY | os.O_CREAT), stream)
-    if world > 1:
-        here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in here.items()})
-    if asked["lost"] and number == world - 1:
-        running.Rank.step = lambda rank: os.kill(os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
-    status = 70
-    try:
-        status = main(asked["arguments"])
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    with (place / str(number)).open("w", encoding="utf-8") as file:
+        for port, asked in zip(ports, runs, strict=True):
+            if world > 1:
+                here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+                os.environ.update({name: str(value) for name, value in here.items()})
+            if asked["lost"] and number == world - 1:
+                running.Rank.step = lambda rank: os.kill(os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
+            print(json.dumps(step(asked["arguments"])), file=file, flush=True)
+    os._exit(0)
 
 
-def run(asked: dict[str, Any]) -> dict[str, Any]:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
+def step(arguments: list[str]) -> dict[str, Any]:
+    """What a command line prints."""
+    out, error, status = StringIO(), StringIO(), 70
+    with redirect_stdout(out), redirect_stderr(error):
+        try:
+            status = main(arguments)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        except BaseException as found:  # a rank goes on with the next run
+            print(repr(found), file=sys.stderr)
+    return {"status": status, "out": out.getvalue(), "error": error.getvalue()}
+
+
+def run(world: int, runs: list[Asked]) -> list[dict[str, Any]]:
+    """What first ranks found in runs with so many ranks."""
     with tempfile.TemporaryDirectory() as name:
-        folder, world = Path(name), asked["world"]
-        children = [rank(number, world, port, asked, folder) for number in range(world)]
-        status = ended(children[0])
+        place = Path(name)
+        ports = free(len(runs))
+        children = [rank(number, world, ports, runs, place) for number in range(world)]
+        ended(children[0])
         for child in children[1:]:
-            if asked["lost"]:
+            if runs[0]["lost"]:
                 os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0) if asked["lost"] else ended(child)
-        return {"status": status, **{part: (folder / f"{part}0").read_text() for part in ("out", "error")}}
+            ended(child)
+        return [json.loads(line) for line in (place / "0").read_text(encoding="utf-8").splitlines()]
 
 
-def ended(child: int) -> int:
-    """The exit status of a process; it is killed where it does not end."""
+def free(count: int) -> list[int]:
+    """Ports that nothing listens on."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in found]
+
+
+def ended(child: int) -> None:
+    """Waits for a process; it is killed where it does not end."""
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
         time.sleep(0.02)
     os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.waitpid(child, 0)
+
+
+def together(asked: list[Asked]) -> Iterator[tuple[int, list[Asked]]]:
+    """Neighbouring runs with as many ranks, of which none is lost; the others one by one."""
+    for _, group_ in groupby(enumerate(asked), lambda pair: (pair[1]["world"], pair[0] if pair[1]["lost"] else -1)):
+        runs = [one for _, one in group_]
+        yield runs[0]["world"], runs
 
 
 if __name__ == "__main__":
-    print(json.dumps([run(asked) for asked in json.load(sys.stdin)]))
+    print(json.dumps([found for world, runs in together(json.load(sys.stdin)) for found in run(world, runs)]))

@@ -18,6 +18,7 @@ from bursar.machines.devices import names as devices
 from bursar.measure import Meter, machines, trace
 from bursar.measure.batches import read
 from bursar.measure.lengths import Batch
+from bursar.measure.memory_use import gaps
 from bursar.training import sequence_flops
 
 transformers = pytest.importorskip("transformers")
@@ -237,6 +238,9 @@ def test_memory_by_category_beside_the_prediction(llama: Any) -> None:
     assert {gap.part: gap.difference for gap in found.gaps} == {
         "parameters": 0, "buffers": buffers, "optimizer_state": 4 * tensors,
     }  # fmt: skip
+    on_a_gpu = gaps(found.memory._replace(peak=1, reserved=1), job)
+    assert len(on_a_gpu) == len({gap.reason(lang) for lang in ("en", "zh") for gap in on_a_gpu}) / 2 == 5
+    assert found.gaps[2].reason() == "counters of steps, one for every tensor"
     assert found.peak == pytest.approx(66.9e12)  # the job's device and precision
     optimizer.zero_grad(set_to_none=True)
 

@@ -1,21 +1,27 @@
 """What is written for a framework is what the framework itself reads: torchtitan's ConfigManager and ParallelDims (0.2),
-DeepSpeed's DeepSpeedConfig, and `accelerate launch` with its FSDP plugin. Skipped where a framework is not installed.
+DeepSpeed's DeepSpeedConfig, `accelerate launch` with its FSDP plugin, Megatron-Core's configs, which check themselves, and the
+fields and recipes of Megatron-Bridge's source. Skipped where a framework is not installed (`pip install --no-deps megatron-core
+megatron-bridge` is enough for the last two).
 
-Megatron-LM's and NeMo's parsers are on no package index; `tests/test_launch.py` has scripts in the form of their examples.
+The argument parser of Megatron-LM's scripts is on no package index; `tests/test_launch.py` has scripts in the form of its examples.
 """
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import importlib.util
 import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import bursar
 from bursar import Plan, launch
-from bursar.launch import Job, torchtitan
+from bursar.launch import Job, megatron_model, megatron_plan, nemo, torchtitan
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the frameworks
 LARGE = bursar.load("llama-3-70b")
@@ -120,3 +126,124 @@ def test_accelerate_reads_what_is_written(plan: Plan, tmp_path: Path, monkeypatc
         sizes = {name: os.environ[f"PARALLELISM_CONFIG_{name}_SIZE"] for name in ("DP_REPLICATE", "DP_SHARD")}
         assert sizes == {"DP_REPLICATE": "2", "DP_SHARD": "8"}
     assert defaults.mixed_precision == plan.precision
+
+
+MEGATRON = "Megatron-Core is not installed"
+# arguments of Megatron-LM's script that are not fields of Megatron-Core's configs
+OF_THE_SCRIPT = {
+    "position_embedding_type", "swiglu", "disable_bias_linear", "max_position_embeddings", "vocab_size",
+    "untie_embeddings_and_output_weights", "group_query_attention", "rotary_base", "num_experts", "micro_batch_size",
+    "num_layers_per_virtual_pipeline_stage",
+}  # fmt: skip
+SPLIT = {"data": 8, "zero": 1, "grad_dtype": "fp32"}
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [
+        ("llama-3-70b", Plan(tensor=8, sequence=True, pipeline=4, overlap="data,tensor", **SPLIT)),
+        ("llama-3-70b", Plan(pipeline=4, schedule="interleaved", virtual=5, precision="mxfp8", **SPLIT)),
+        ("llama-3-70b", Plan(context=4, context_comm="ulysses", recompute="full:2", shard_group=8, **SPLIT)),
+        ("llama-3-70b", Plan(pipeline=4, recompute="full:first=3", layout=(19, 21, 21, 19), precision="fp16", data=2)),
+        ("qwen3-30b-a3b", Plan(expert=8, recompute="moe_act,layernorm", precision="fp8-current", **SPLIT)),
+        ("qwen3-30b-a3b", Plan(tensor=2, sequence=True, expert=4, expert_tensor=1, expert_comm="deduplicated", **SPLIT)),
+    ],
+)
+def test_megatron_core_takes_what_is_written(name: str, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key is a field of Megatron-Core's configs or an argument of the script; the configs, whose checks run as they are made,
+    hold the values. Which Transformer Engine is there is not asked."""
+    made = pytest.importorskip("megatron.core.transformer.transformer_config", reason=MEGATRON, exc_type=ImportError)
+    version = pytest.importorskip("packaging.version").Version("99")
+    monkeypatch.setattr(pytest.importorskip("megatron.core.utils"), "get_te_version", lambda: version)
+    data = pytest.importorskip("megatron.core.distributed").DistributedDataParallelConfig
+    optimizer = pytest.importorskip("megatron.core.optimizer").OptimizerConfig
+    torch = pytest.importorskip("torch")
+    model = bursar.load(name)
+    layers = int(model.architecture.layers)
+    keys = {**megatron_model.keys_of(model), **megatron_plan.keys_of(plan, layers)}
+    dtypes = {name: getattr(torch, of) for name, of in (("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16"))}
+    values = {key: dtypes[value] if key.startswith("exp_avg") else _number(value) for key, value in keys.items()}
+    known: set[str] = set()
+    for config in (made.TransformerConfig, data, optimizer):
+        fields = {field.name for field in dataclasses.fields(config)}
+        own = {key: value for key, value in values.items() if key in fields}
+        beside = _beside(plan, torch) if config is made.TransformerConfig else {}
+        built = config(**own, **beside)
+        known |= fields
+        assert {key: _held(getattr(built, key)) for key in own} == own
+    assert set(values) - known <= OF_THE_SCRIPT
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and value.replace(".", "").isdigit() else value
+
+
+def _held(value: Any) -> Any:
+    """What a config holds; a layout is an object that has what it was made of."""
+    return getattr(value, "input_data", value)
+
+
+def _beside(plan: Plan, torch: Any) -> dict[str, Any]:
+    """What Megatron-LM's parser adds to a config: dtypes, virtual stages, experts."""
+    narrow = torch.float16 if plan.precision == "fp16" else torch.bfloat16
+    return {
+        "params_dtype": narrow,
+        **({"pipeline_dtype": narrow} if plan.pipeline > 1 else {}),
+        **({"virtual_pipeline_model_parallel_size": plan.virtual} if plan.virtual > 1 else {}),
+        **({"num_moe_experts": 128, "add_bias_linear": False} if plan.expert > 1 else {}),
+    }
+
+
+@pytest.mark.parametrize("layout", ["Et*3|t*4|t*4|t*3L", "Et|(tt|)*6tL", "E|t|t|L", "Ett|(t*2|t|)*3L", "Et,t|tt,L"])
+def test_layouts_are_read_as_megatron_core_reads_them(layout: str) -> None:
+    room = pytest.importorskip("megatron.core.transformer.pipeline_parallel_layer_layout", reason=MEGATRON, exc_type=ImportError)
+    theirs = room.PipelineParallelLayerLayout.parse_str_to_list(layout)
+    assert megatron_plan._layout(layout) == tuple([sum(word.name == "decoder" for word in stage) for stage in theirs])
+
+
+def _bridge(*path: str) -> ast.Module:
+    """A file of Megatron-Bridge, which cannot be imported without its kernels."""
+    found = importlib.util.find_spec("megatron")
+    files = [Path(place, "bridge", *path) for place in (found.submodule_search_locations or () if found else ())]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        pytest.skip("Megatron-Bridge is not installed")
+    return ast.parse(file.read_text())
+
+
+def _fields(module: ast.Module, *names: str) -> set[str]:
+    found = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name in names]
+    assert len(found) == len(names)
+    lines = [line.target for node in found for line in node.body if isinstance(line, ast.AnnAssign)]
+    return {target.id for target in lines if isinstance(target, ast.Name)}
+
+
+def test_sections_are_those_of_megatron_bridge() -> None:
+    """Sections of the ConfigContainer, keys of those that are Megatron-Bridge's own; the others hold Megatron-Core's configs."""
+    config = _bridge("training", "config.py")
+    assert set(nemo.SECTIONS) <= _fields(config, "ConfigContainer")
+    assert set(nemo.SECTIONS["train"]) <= _fields(config, "TrainingConfig")
+    assert set(nemo.SECTIONS["comm_overlap"]) <= _fields(_bridge("training", "comm_overlap.py"), "_CommOverlapConfig")
+    assert set(nemo.SECTIONS["mixed_precision"]) <= _fields(_bridge("training", "mixed_precision.py"), "MixedPrecisionConfig")
+
+
+def test_recipes_of_precision_are_those_of_megatron_bridge() -> None:
+    """Each is a function of that name, which makes a config with the formats that are read of it."""
+    module = _bridge("training", "mixed_precision.py")
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    for name, keys in nemo.PRECISIONS.items():
+        said = {key: value for key, value in _said(functions, name).items() if key in keys}
+        assert said == keys, name
+
+
+def _said(functions: dict[str, ast.FunctionDef], name: str) -> dict[str, Any]:
+    """What a recipe sets to a literal: by itself, or by the recipe that it starts from."""
+    found: dict[str, Any] = {}
+    for node in ast.walk(functions[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+            found = {**_said(functions, node.func.id), **found}
+        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+            found[str(node.arg)] = node.value.value
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and isinstance(node.value, ast.Constant):
+            found[node.targets[0].attr] = node.value.value
+    return found

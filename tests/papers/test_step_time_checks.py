@@ -12,7 +12,8 @@ from bursar.machines.network import Network
 from bursar.machines.roofline import Roofline
 from bursar.parallel.schedules import SCHEDULES, Passes, in_flight
 
-NOTHING = dict.fromkeys(("narrow", "grouped", "attention_head", "attention_backward", "attention_older", "permute", "loss"), 1.0)
+OTHERS = ("narrow", "grouped", "attention_head", "attention_backward", "attention_older", "scan", "permute", "loss")
+NOTHING = dict.fromkeys(OTHERS, 1.0)
 MIB = 2**20
 
 

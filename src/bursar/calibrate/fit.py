@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bursar.calibrate import multipliers
-from bursar.calibrate.multipliers import Multipliers
 from bursar.calibrate.runs import Run
 from bursar.errors import PlanError
 from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.machines.multipliers import QUANTILE, Multipliers, scaled, shares
 
 TURNS = 4  # of taking the tangent where the last fit ended
 PUBLISHED = 4  # runs that the published ones count as, beside one's own errors
-QUANTILE = 1.6449  # of a normal: five in a hundred lie beyond
 
 
 class Tangent(NamedTuple):
@@ -42,7 +41,8 @@ class Fit(NamedTuple):
     """Multipliers with how much of each the runs settled (0: as before, 1: they alone), and for every run measured over predicted
     time as it came, with the multipliers, and with those of the runs of other jobs (None: there are none).
 
-    `fastest` and `slowest` are measured over predicted time of further runs, nine of ten between them."""
+    `fastest` and `slowest` are measured over predicted time of further runs, nine of ten between them; `governed` sums over the jobs,
+    row by row, what two multipliers govern of a step, one times the other."""
 
     multipliers: Multipliers
     settled: Multipliers
@@ -52,6 +52,7 @@ class Fit(NamedTuple):
     jobs: int
     fastest: float
     slowest: float
+    governed: tuple[float, ...]
 
 
 @lru_cache(maxsize=1)
@@ -87,10 +88,12 @@ def fit(runs: Sequence[Run]) -> Fit:
         found = multipliers.three(list(_jobs(runs, tangents).values()), ridge())
         tangents = [_tangent(one, found) for one in runs]
     left_out = _left_out(runs, tangents)
+    governed = _governed(runs, tangents, found)
     return Fit(
-        found, _settled(runs, tangents, found), before,
+        found, _settled(after(governed)), before,
         tuple([one.step_s / tangent.at(found) for one, tangent in zip(runs, tangents, strict=True)]),
         left_out, len({job_of(one) for one in runs}), *_band(_of_jobs(runs, left_out)),
+        tuple(map(float, governed.ravel())),
     )  # fmt: skip
 
 
@@ -106,9 +109,9 @@ def _device(run: Run) -> str:
 
 def _tangent(run: Run, about: Multipliers) -> Tangent:
     """The linear function that has the step's value and slopes at some multipliers."""
-    job = replace(run.job, rates=multipliers.scaled(run.job.achieved, about))
+    job = replace(run.job, rates=scaled(run.job.achieved, about))
     step = float(job.time().step)
-    slopes = [step * share / by for share, by in zip(multipliers.shares(job), about, strict=True)]
+    slopes = [step * share / by for share, by in zip(shares(job), about, strict=True)]
     base = step + sum([slope * (1 - by) for slope, by in zip(slopes, about, strict=True)])
     return Tangent(base, Multipliers(*[slope / base for slope in slopes]))
 
@@ -143,15 +146,30 @@ def _of_jobs(runs: Sequence[Run], ratios: Sequence[float | None]) -> list[float]
     return [multipliers.one(alike) for alike in found.values()]
 
 
-def _settled(runs: Sequence[Run], tangents: Sequence[Tangent], found: Multipliers) -> Multipliers:
-    """1 − variance after the runs over variance before, of each logarithm."""
+def _governed(runs: Sequence[Run], tangents: Sequence[Tangent], found: Multipliers) -> Any:
+    """Sums over the jobs of what two multipliers govern of a step, one times the other."""
     slopes = np.array([
-        [share * by / multipliers.predicted(shares, found) for share, by in zip(shares, found, strict=True)]
-        for shares, _ in _jobs(runs, tangents).values()
+        [max(share, 0.0) * by / multipliers.predicted(of_job, found) for share, by in zip(of_job, found, strict=True)]
+        for of_job, _ in _jobs(runs, tangents).values()
     ])  # fmt: skip
-    noise, before = known()["prior"]["noise"].si ** 2, covariance()
-    after = np.linalg.inv(slopes.T @ slopes / noise + np.linalg.inv(before))
-    return Multipliers(*[float(1 - a / b) for a, b in zip(np.diag(after), np.diag(before), strict=True)])
+    return slopes.T @ slopes
+
+
+def after(governed: Any) -> Any:
+    """The covariance of the logarithms of the multipliers after runs whose steps they govern so."""
+    return np.linalg.inv(governed / known()["prior"]["noise"].si ** 2 + np.linalg.inv(covariance()))
+
+
+def doubt(governed: Sequence[float], jobs: float) -> tuple[float, ...]:
+    """What runs leave in doubt (`Rates.doubt`): the covariance row by row, and the mean variance that it gives the steps of the jobs."""
+    sums = np.reshape(governed, (len(Multipliers._fields),) * 2)
+    left = after(sums)
+    return (*map(float, left.ravel()), float(np.sum(left * sums)) / jobs)
+
+
+def _settled(after: Any) -> Multipliers:
+    """1 − variance after the runs over variance before, of each logarithm."""
+    return Multipliers(*[float(1 - a / b) for a, b in zip(np.diag(after), np.diag(covariance()), strict=True)])
 
 
 def _band(ratios: Sequence[float]) -> tuple[float, float]:

@@ -8,13 +8,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import click
 
-from bursar.cli.table import VERBS
+from bursar.cli.table import SECTIONS, VERBS
 from bursar.cli.verb import Verb
-from bursar.errors import BursarError, UnknownNameError
+from bursar.errors import BursarError, PlanError, UnknownNameError
 from bursar.options import OPTIONS, switch, values
 from bursar.options.option import Option
 
@@ -24,20 +25,30 @@ LONGEST = 900  # characters of a refusal
 
 
 class Verbs(click.Group):
-    """Builds only the command that is called."""
+    """A group of verbs, which builds only the command that is called."""
 
-    def __init__(self, verbs: Mapping[str, Verb], **settings: Any) -> None:
-        super().__init__(no_args_is_help=True, **settings)
+    def __init__(self, path: tuple[str, ...], verbs: Mapping[str, Verb], lang: str, page: Callable[[], str]) -> None:
+        language = click.Option(["--lang"], type=click.Choice(OPTIONS["lang"].valid), expose_value=False)
+        super().__init__(path[-1] if path else "bursar", params=[language], no_args_is_help=True)
+        self.path = path
         self.verbs = verbs
+        self.lang = lang
+        self.page = page
+
+    def get_help(self, ctx: click.Context) -> str:
+        return self.page()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(cmd_name, self.verbs[cmd_name]) if cmd_name in self.verbs else None
+        return _command((*self.path, cmd_name), self.verbs[cmd_name], self.lang) if cmd_name in self.verbs else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.verbs and not args[0].startswith("-"):
+            inside = [f"{name} {args[0]}" for name, verb in self.verbs.items() if args[0] in (verb.verbs or ())]
+            if inside:
+                raise PlanError(f"unknown verb {args[0]!r}", field="verb", value=args[0], valid=inside)
             raise UnknownNameError("verb", args[0], self.verbs)
         return super().resolve_command(ctx, args)
 
@@ -45,8 +56,23 @@ class Verbs(click.Group):
 class Command(click.Command):
     """A command that takes negative numbers for arguments: their sign is hidden from the parser, which would see an option."""
 
+    def __init__(self, name: str, example: str, page: Callable[[], str], **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self.example = example
+        self.page = page
+
+    def get_help(self, ctx: click.Context) -> str:
+        return self.page()
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, [_HIDDEN + word[1:] if _NEGATIVE.match(word) else word for word in args])
+        try:
+            rest = super().parse_args(ctx, [_HIDDEN + word[1:] if _NEGATIVE.match(word) else word for word in args])
+        except click.exceptions.NoSuchOption as error:
+            flags = [flag for param in self.params for flag in param.opts if flag.startswith("-")]
+            raise UnknownNameError("option", error.option_name, flags) from None
+        except click.UsageError as error:
+            problem = error.format_message().replace(_HIDDEN, "-").rstrip(".")
+            raise PlanError(problem, field="arguments", valid=self.example) from None
         ctx.params = {name: _signed(value) for name, value in ctx.params.items()}
         return rest
 
@@ -58,13 +84,18 @@ def _signed(value: Any) -> Any:
     return "-" + value[1:] if isinstance(value, str) and value.startswith(_HIDDEN) else value
 
 
-def _command(name: str, verb: Verb) -> click.Command:
+def _command(path: tuple[str, ...], verb: Verb, lang: str) -> click.Command:
+    def page() -> str:
+        from bursar.cli import help
+
+        return (help.of_verb if verb.verbs is None else help.of_group)(path, verb, lang)
+
     if verb.verbs is not None:
-        about = import_module(verb.answers).__doc__ or ""
-        return Verbs(verb.verbs, name=name, help=f"{about.splitlines()[0]}\n\n\b\n  {verb.example}")
-    answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module(verb.answers), name.replace("-", "_"))
+        return Verbs(path, verb.verbs, lang, page)
+    name = path[-1]
 
     def run(as_json: bool, **given: Any) -> None:
+        answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(import_module(verb.answers), name.replace("-", "_"))
         named = {str(argument.name): given.pop(str(argument.name)) for argument in arguments}
         options = values(given, own)
         payload = answer({**options, **named})
@@ -77,12 +108,11 @@ def _command(name: str, verb: Verb) -> click.Command:
         if status := payload.get("exit_status"):
             raise click.exceptions.Exit(status)
 
-    arguments = [_argument(word) for word in (*verb.argument.split(), *(["model"] if verb.model else []))]
+    arguments = [_argument(word) for word in verb.arguments.split()]
     own = {option.name: option for option in verb.own}
     table = [_option(own.get(option, OPTIONS[option])) for option in (*verb.options, "lang")]
-    json_flag = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON object and nothing else")
-    text = f"{answer.__doc__}\n\n\b\n  {verb.example}"
-    return Command(name, callback=run, params=[*arguments, *table, json_flag], help=text, short_help=answer.__doc__)
+    params = [*arguments, *table, click.Option(["--json", "as_json"], is_flag=True)]
+    return Command(name, verb.example, page, callback=run, params=params)
 
 
 def _draw(name: str, verb: Verb, payload: dict[str, Any], options: Mapping[str, Any]) -> None:
@@ -101,25 +131,31 @@ def _argument(word: str) -> click.Argument:
 
 def _option(option: Option) -> click.Option:
     flag = option.name.replace("_", "-")
-    words = f" ({', '.join(option.valid)})" if option.valid else ""
-    help_text = f"{option.meaning}{words}" + (f" [{option.default}]" if option.default and not switch(option) else "")
-    if switch(option):
-        return click.Option([f"--{flag}/--no-{flag}", option.name], default=None, help=help_text)
-    return click.Option([f"--{flag}", option.name], default=None, metavar="TEXT" if option.valid else "N", help=help_text)
+    forms = f"--{flag}/--no-{flag}" if switch(option) else f"--{flag}"
+    return click.Option([forms, option.name], default=None)
 
 
-def _program() -> click.Group:
+def _program(lang: str) -> click.Group:
     from bursar import __version__
 
-    group = Verbs(VERBS, name="bursar", help="What a large language model needs, before anyone pays for it.")
-    return click.version_option(__version__, prog_name="bursar")(group)
+    def page() -> str:
+        from bursar.cli import help
+
+        return help.of_program(SECTIONS, lang)
+
+    return click.version_option(__version__, prog_name="bursar")(Verbs((), VERBS, lang, page))
+
+
+def _language(args: Sequence[str]) -> str:
+    """The language of a help, which is printed before options are read."""
+    return "zh" if ("--lang", "zh") in pairwise(args) or "--lang=zh" in args else "en"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _program().main(args, prog_name="bursar", standalone_mode=False) or 0
+        return _program(_language(args)).main(args, prog_name="bursar", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

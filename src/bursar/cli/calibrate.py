@@ -119,8 +119,9 @@ def _file(runs: Sequence[Run], found: Fit) -> str:
     )
     device = str(runs[0].job.device and runs[0].job.device.id)
     made = file.Calibration(
-        device, file.digest(runs[0].job.achieved), found.multipliers, found.fastest, found.slowest, len(runs), scope
-    )
+        device, file.digest(runs[0].job.achieved), found.multipliers, found.fastest, found.slowest, len(runs), scope,
+        found.jobs, found.governed,
+    )  # fmt: skip
     return file.text(made, datetime.now(UTC).date().isoformat())
 
 

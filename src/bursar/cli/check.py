@@ -49,13 +49,14 @@ def check(options: Options) -> Payload:
 def _measured(lang: str) -> Payload:
     """The recorded measurements, each of their exact quantities predicted again."""
     from bursar.measure import records
+    from bursar.measure.distributed import recording
     from bursar.register import replay
     from bursar.report.words import say
 
     rows = [
         {
-            "id": f"{record['id']}.{one.quantity}",
-            "what": say(f"record_{one.quantity}", lang),
+            "id": ".".join([record["id"], *one.where.split(), one.quantity]),
+            "what": say(f"record_{one.quantity}", lang) + (f" ({one.where})" if one.where else ""),
             "claimed": str(one.measured),
             "computed": str(one.predicted),
             "unit": "" if one.unit == "1" else one.unit,
@@ -64,7 +65,7 @@ def _measured(lang: str) -> Payload:
             "source": f"{record['machine']['device']}, PyTorch {record['machine']['torch']}, {record['date']}",
         }
         for record in records.records()
-        for one in records.compared(record)
+        for one in (recording.replayed if recording.RANKS in record["measured"] else records.compared)(record)
     ]
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in replay.VERDICTS}
     failed = counts[replay.DIFFERS]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bursar.cli.init import known_fans, source_of
+from bursar.cli.derivations import derivations
+from bursar.cli.init import known_fans
 
 Options = dict[str, Any]
 Payload = dict[str, Any]
@@ -48,24 +49,6 @@ def lint(options: Options) -> Payload:
 
 def derive(options: Options) -> Payload:
     """Where the rules come from, step by step: xavier, he, truncated, residual, attention."""
-    from bursar.report.words import say
-    from bursar.theory.initialization import derivations as of
+    from bursar.theory.initialization.derivations import DERIVATIONS
 
-    names = [options["name"]] if options["name"] else list(of.DERIVATIONS)
-    return {
-        "derivations": [
-            {
-                "name": name,
-                "steps": [
-                    {
-                        "formula": step.formula,
-                        "latex": step.latex,
-                        "text": say(f"init_derive_{step.key}", options["lang"]),
-                        "source": source_of(step.source)["title"],
-                    }
-                    for step in of.steps(name)
-                ],
-            }
-            for name in names
-        ]
-    }
+    return derivations(DERIVATIONS, options["name"], "init_derive", options["lang"])

@@ -145,12 +145,12 @@ def _seconds(training: Training) -> list[Payload]:
 
 
 def times_of(training: Training) -> Payload:
-    from bursar.machines.devices import band_of
+    from bursar.machines.multipliers import band_for
 
     seconds = training.seconds
     tokens = training.global_batch * training.length
     origin = training.achieved.origin
-    fastest, slowest = band_of(training.achieved)
+    fastest, slowest = band_for(training)
     rate = training.model_flops / seconds.step / training.plan.devices
     return {
         "step_s": seconds.step,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from bursar.cli.derivations import derivations
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
@@ -303,26 +304,6 @@ def _run(given: dict[str, float], size: float | None, best: Optimum | None, fact
 
 def derive(options: Options) -> Payload:
     """Where the closed forms and the exponents come from, step by step."""
-    from bursar.facts import sources
-    from bursar.report.words import say
-    from bursar.scaling import derive as of
+    from bursar.scaling.derive import DERIVATIONS
 
-    names = [options["derivation"]] if options["derivation"] else list(of.DERIVATIONS)
-    return {
-        "derivations": [
-            {
-                "name": name,
-                "steps": [
-                    {
-                        "formula": step.formula,
-                        "latex": step.latex,
-                        "text": say(f"derive_{step.key}", options["lang"]),
-                        "values": dict(step.values),
-                        "source": sources()[step.source].title,
-                    }
-                    for step in of.steps(name)
-                ],
-            }
-            for name in names
-        ]
-    }
+    return derivations(DERIVATIONS, options["derivation"], "derive", options["lang"])

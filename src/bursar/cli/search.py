@@ -30,7 +30,7 @@ def plan(options: Options) -> Payload:
         raise PlanError("a search needs a device", field="device", valid="--device NAME")
     if options["out"] is not None and options["framework"] is None:
         raise PlanError("a launch is written for a framework", field="framework", valid="--framework NAME beside --out FILE")
-    counts = (None,) if options["devices"] is None else options["devices"].each(int(device.node.si))
+    counts: tuple[int | None, ...] = (None,) if options["devices"] is None else options["devices"].each(int(device.node.si))
     if len(counts) == 1:
         return _answer(_search({**options, "devices": counts[0]}), options)
     return _together({count: _search_or_reason({**options, "devices": count}) for count in counts}, options)
@@ -53,7 +53,7 @@ def _search(options: Options) -> Search:
             return Search(space, batch, searched.again(chosen, space, planner.best_of(space)))
         return Search(space, batch, planner.best_of(space))
     except PlanError as error:
-        raise (nearest.refusal(space) if error.field == "devices" else error) from None
+        raise (nearest.refusal(space) or error if error.field == "devices" else error) from None
 
 
 def _search_or_reason(options: Options) -> Search | PlanError:
@@ -127,7 +127,7 @@ def _candidate(space: Space, candidate: Candidate, found: Found, options: Option
 # ── several counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _together(searches: dict[int, Search | PlanError], options: Options) -> Payload:
+def _together(searches: dict[int | None, Search | PlanError], options: Options) -> Payload:
     """The answer of the count with most tokens per second, beside a row of every count and the front of them all. Where nothing
     fits, that of the largest."""
     done = [search for search in searches.values() if isinstance(search, Search)]
@@ -144,7 +144,7 @@ def _together(searches: dict[int, Search | PlanError], options: Options) -> Payl
     }
 
 
-def _count(devices: int, search: Search | PlanError, options: Options) -> Payload:
+def _count(devices: int | None, search: Search | PlanError, options: Options) -> Payload:
     """A row of one count: its best plan and the run with it, or why there is none."""
     if isinstance(search, PlanError):
         return {"devices": devices, "fits": False, "why": str(search)}

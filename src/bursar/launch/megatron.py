@@ -127,7 +127,8 @@ def _keys(text: str) -> tuple[Keys, tuple[str, ...]]:
     keys: Keys = {}
     for name, values in found.items():
         if name in KNOWN:
-            keys.update(_value(name, [script.filled(_flag(name), value, variables) for value in values]))
+            own = values if name in LISTS else values[: name not in SWITCHES]  # words that follow are the command's
+            keys.update(_value(name, [script.filled(_flag(name), value, variables) for value in own]))
     return keys, tuple(_flag(name) for name in found if name not in KNOWN)
 
 

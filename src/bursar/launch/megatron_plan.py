@@ -40,6 +40,7 @@ DISPATCHERS = {"all-to-all": "alltoall", "deduplicated": "flex"}
 CP_COMM = {"ring": "p2p", "all-gather": "all_gather", "ulysses": "a2a"}
 OPTIMIZERS = {"adamw": "adam", "momentum": "sgd"}
 QUANTISED = {"fp8": "delayed", "fp8-current": "tensorwise", "fp8-block": "blockwise", "mxfp8": "mxfp8"}
+FP8 = {"mxfp8": "e4m3"}  # the format of gradients too; elsewhere they are E5M2
 MODULES = {name: name for name in recompute.MODULES}
 DTYPES = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}
 # keys that change memory or time in ways that no plan says: refused unless they have the value that changes nothing
@@ -118,7 +119,7 @@ def _dtypes(plan: Plan) -> Keys:
             )
         keys["grad_reduce_in_fp32"] = recipe.gradient == "fp32"
     if plan.precision in QUANTISED:
-        keys |= {"fp8": "hybrid", "fp8_recipe": QUANTISED[plan.precision]}
+        keys |= {"fp8": FP8.get(plan.precision, "hybrid"), "fp8_recipe": QUANTISED[plan.precision]}
     if plan.precision == "nvfp4":
         keys |= {"fp4": "e2m1", "fp4_recipe": "nvfp4"}
     if recipe.state != "fp32":

@@ -15,6 +15,7 @@ Variables = dict[str, str | None]
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^{}$]*))?\})")
 _ARITHMETIC = re.compile(r"\$\(\(([^()`]{1,200})\)\)")
+_NAME = re.compile(r"(?<![\w${])([A-Za-z_]\w*)")  # a variable, whose $ arithmetic may leave out
 _OPERATORS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.floordiv, ast.Mod: operator.mod,
 }  # fmt: skip
@@ -23,7 +24,7 @@ _SHELL = frozenset("();&|<>")
 
 def words(text: str) -> list[str]:
     """The words of a script; a word of quotes that holds options, such as "--fp8-format hybrid" or args=" --a 1", is theirs."""
-    whole = _ARITHMETIC.sub(lambda found: "$[" + found[1].replace(" ", "") + "]", text.replace("\\\n", " "))
+    whole = _ARITHMETIC.sub(lambda found: "$[" + _NAME.sub(r"${\1}", found[1]).replace(" ", "") + "]", text.replace("\\\n", " "))
     return [inner for word in _split(whole) for inner in _opened(word)]
 
 

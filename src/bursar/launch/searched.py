@@ -71,5 +71,3 @@ def first(framework: Framework, jobs: Iterable[Job]) -> Written:
         except PlanError as error:
             refused.append(error)
     raise refused[0]
-
-

@@ -141,9 +141,8 @@ OWN: Mapping[str, Key] = {
     "network.kind": Key(), "network.bandwidth": Key(BANDWIDTH_UNITS),
     "node.devices": Key(COUNT_UNITS), "power.tdp": Key(POWER_UNITS),
     **{f"rates.{name}": Key(("1",)) for name in (
-        "matmul", "fp8", "fp4", "blocks", "grouped", "attention", "attention_backward", "attention_older", "scan", "memory", "permute",
-        "loss",
-        "link", "all_to_all", "all_reduce", "network",
+        "matmul", "fp8", "fp4", "blocks", "grouped", "attention", "attention_backward", "attention_older", "scan", "memory",
+        "permute", "loss", "link", "all_to_all", "all_reduce", "network",
     )},
     "rates.attention_length": Key(("tokens",), zero=True), "rates.attention_head": Key(("1",), zero=True),
     **{f"rates.{name}": Key(TIME_UNITS, zero=True) for name in (

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from bursar.report.words import say
 from bursar.training import Training
 
 
@@ -26,16 +27,19 @@ class Use(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A part of the memory as it was predicted and as it is measured, and what the difference is."""
+    """A part of the memory as it was predicted and as it is measured."""
 
     part: str
     predicted: int
     measured: int
-    reason: str
 
     @property
     def difference(self) -> int:
         return self.measured - self.predicted
+
+    def reason(self, lang: str = "en") -> str:
+        """What the difference is, in words."""
+        return say(f"gap_{self.part}", lang)
 
 
 class Standing:
@@ -75,17 +79,17 @@ def gaps(found: Use, job: Training) -> tuple[Gap, ...]:
     predicted = max((moment.memory for moment in job.moments()), key=lambda memory: int(memory.peak))
     states = int(predicted.optimizer_state + predicted.master_weights)
     rows = [
-        Gap("parameters", int(predicted.weights), found.parameters, "parameters that are cut, padded, or of another dtype"),
-        Gap("buffers", 0, found.buffers, "tensors that are no parameters"),
-        Gap("optimizer_state", states, found.optimizer_state, "counters of steps, one for every tensor"),
+        Gap("parameters", int(predicted.weights), found.parameters),
+        Gap("buffers", 0, found.buffers),
+        Gap("optimizer_state", states, found.optimizer_state),
     ]
     if found.peak is None or found.reserved is None:
         return tuple(rows)
     passing = int(predicted.peak - predicted.runtime) - int(predicted.weights) - states
     standing = found.parameters + found.buffers + found.optimizer_state
     rows += [
-        Gap("gradients_and_activations", passing, found.peak - standing, "inputs, and what other kernels keep or make in passing"),
-        Gap("allocator", int(job.reserved().value), found.reserved, "blocks that are held and not in use"),
+        Gap("gradients_and_activations", passing, found.peak - standing),
+        Gap("allocator", int(job.reserved().value), found.reserved),
     ]
     return tuple(rows)
 

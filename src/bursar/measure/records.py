@@ -45,13 +45,14 @@ class Predicted(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A recorded quantity with what is predicted of it."""
+    """A recorded quantity with what is predicted of it, and where it is of one part of what was measured."""
 
     quantity: str
     unit: str
     measured: int
     predicted: int
     agrees: bool
+    where: str = ""
 
 
 def predicted(model: Model, job: Job) -> Predicted:

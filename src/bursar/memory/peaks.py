@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -250,12 +250,11 @@ def in_flight(index: int, load: StageLoad, plan: Plan, micro_batches: Dim) -> tu
     return best
 
 
-def most_in_flight(indices: Iterable[int], load: StageLoad, plan: Plan, micro_batches: Dim) -> Dim:
+def most_in_flight(indices: Sequence[int], load: StageLoad, plan: Plan, micro_batches: Dim) -> Dim:
     """Bytes of all micro-batches on the rank that has most, of ranks that hold the same."""
-    every = [schedules.in_flight(plan.schedule, index, plan.pipeline, plan.virtual, micro_batches) for index in indices]
     chunks = [(chunk.kept + chunk.logits, chunk.waiting) for chunk in load.chunks] or [(load.kept + load.logits, 0)]
     found: list[Dim] = []
-    for moment in schedules.uncovered([moment for moments in every for moment in moments]):
+    for moment in schedules.highest_in_flight(plan.schedule, indices, plan.pipeline, plan.virtual, micro_batches):
         parts = zip(moment, chunks, strict=True)
         found.append(sum([flight.whole * whole + flight.waiting * waiting for flight, (whole, waiting) in parts]))
     return most(found)

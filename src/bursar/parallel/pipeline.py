@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 from bursar.errors import PlanError
@@ -110,6 +110,7 @@ def laid_out(layers: int, ranks: int, kind: Schedule, virtual: int, layout: tupl
     return [found[chunk] for chunk in range(chunks)]
 
 
+@lru_cache(maxsize=256)
 def stages(
     architecture: Architecture, ranks: int, name: str = "1f1b", virtual: int = 1, layout: tuple[int, ...] | None = None
 ) -> tuple[Stage, ...]:

@@ -86,10 +86,10 @@ def best_if_any(space: Space) -> Candidate | None:
     """The fastest plan that fits; None where none does, or none keeps the rules."""
     try:
         scored = score(space)
-    except PlanError:
+        first = next(_fastest(scored, np.flatnonzero(scored.peak <= space.device.memory.si)), None)
+        return None if first is None else read(space, scored.plan(first))
+    except PlanError:  # of the rules, or of a device without a network
         return None
-    first = next(_fastest(scored, np.flatnonzero(scored.peak <= space.device.memory.si)), None)
-    return None if first is None else read(space, scored.plan(first))
 
 
 def _fastest(scored: Scored, fits: Any, few: int = 256) -> Iterator[int]:

@@ -144,7 +144,7 @@ class _Blocks:
         self.costs: dict[tuple[int, str], Cost] = {}
         self.plans: dict[str, Plan] = {}
         self.modules: dict[int, list[str]] = {}
-        self.known: dict[int, tuple[Wired, Timed, Dim, Dim]] = {}
+        self.known: dict[int, tuple[Wired, list[Timed], Dim, Dim]] = {}
 
     def cost(self, block: Block, mode: str, *, layer: bool) -> Cost:
         """The cost of a block under a recompute mode."""
@@ -181,7 +181,7 @@ class _Blocks:
             self.plans[mode] = replace(self.training.plan, recompute=mode)
         return self.plans[mode]
 
-    def _whatever_mode(self, block: Block) -> tuple[Wired, Timed, Dim, Dim]:
+    def _whatever_mode(self, block: Block) -> tuple[Wired, list[Timed], Dim, Dim]:
         """What is the same under every recompute mode: tensors and seconds of lines, and seconds of the gradients of weights with the
         bytes that wait for them."""
         if id(block) not in self.known:

@@ -15,13 +15,13 @@ MOST = 2000  # cuts that are looked at
 DEGREES = ("tensor", "context", "pipeline", "data", "expert", "micro_batch")
 
 
-def refusal(space: Space) -> PlanError:
-    """The error of a search without a plan, about the plan of its space that comes nearest to one."""
-    found = [(problems, plan) for plan in islice(_cuts(space), MOST) if (problems := _broken(space, plan))]
+def refusal(space: Space) -> PlanError | None:
+    """The error of a search without a plan, about the plan of its space that comes nearest to one; None where the rules allow one."""
+    found = [(_broken(space, plan), plan) for plan in islice(_cuts(space), MOST)]
+    problems, plan = min(found, key=lambda one: len(one[0]), default=([], None))
+    if plan is None or not problems:
+        return None
     asked = f"no plan for {space.devices} devices and a global batch of {space.global_batch} sequences keeps the rules"
-    if not found:
-        return PlanError(asked, field="devices", value=space.devices, valid="other counts or another batch")
-    problems, plan = min(found, key=lambda one: len(one[0]))
     degrees = [f"{CLI_NAMES[name]}={getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1 or name == "data"]
     return PlanError(f"{asked}; nearest: {' '.join(degrees)}, but {problems[0]}", field="devices", value=space.devices)
 

@@ -19,11 +19,8 @@ def show(payload: Payload, lang: str) -> None:
     """Ranks that did and hold the same are one table."""
     console = screen()
     console.print(Text(say("distributed_title", lang, **{name: payload[name] for name in ("model", "layers", "world", "backend")})))
-    alike: dict[str, list[Payload]] = {}
-    for rank in payload["ranks"]:
-        alike.setdefault(repr([rank["collectives"], rank["memory"], rank["unknown"]]), []).append(rank)
-    for ranks in alike.values():
-        _rank(ranks, lang, console)
+    for places in payload["alike"]:
+        _rank([payload["ranks"][place] for place in places], lang, console)
     console.print(say("distributed_equal" if payload["exact"] else "distributed_unequal", lang), style="bold")
 
 

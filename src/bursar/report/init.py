@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from bursar.report.derivations import derivations
 from bursar.report.screen import screen, table_of
 from bursar.report.words import say
 
@@ -155,16 +156,6 @@ def _module(payload: Payload, lang: str, console: Console) -> None:
     console.print(table)
 
 
-def _derive(payload: Payload, lang: str, console: Console) -> None:
-    for derivation in payload["derivations"]:
-        console.print(Text(derivation["name"], style="bold"))
-        for step in derivation["steps"]:
-            console.print(Text(f"  {step['formula']}", style="cyan"))
-            console.print(Text(f"    {step['text']}"))
-        for title in dict.fromkeys([step["source"] for step in derivation["steps"]]):
-            _line(console, "init_source", lang, "dim", title=title)
-
-
 DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "truncated": _truncated,
     "gain": _gain,
@@ -173,5 +164,5 @@ DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
     "lint": _lint,
     "propagate": _propagate,
     "module": _module,
-    "derive": _derive,
+    "derive": derivations,
 }

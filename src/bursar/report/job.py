@@ -49,6 +49,8 @@ def _memory(payload: Payload, lang: str, console: Console) -> None:
         console.print(chart.terminal(payload["timeline"], lang), markup=False)
     if "what_if" in payload:
         console.print(_what_if(payload, lang))
+        refused = [row["knob"] for row in payload["what_if"] if row["why_not"] is not None]
+        console.print(Text(say("what_if_refused", lang, changes=say("comma", lang).join(refused))), style="dim")
 
 
 def _fit(peak: int, capacity: int | None, device: str | None, lang: str) -> str:
@@ -86,14 +88,13 @@ def _on_the_host(payload: Payload, lang: str) -> str:
 
 
 def _what_if(payload: Payload, lang: str) -> Table:
-    columns = [say("change", lang), f"{say('peak', lang)} GiB", say("saved", lang), say("step", lang), say("why", lang)]
+    """The changes that are possible, those that save most first."""
+    columns = [say("change", lang), f"{say('peak', lang)} GiB", say("saved", lang), say("step", lang)]
     table = table_of(say("what_if", lang), *columns)
     for row in payload["what_if"]:
         if row["why_not"] is None:
             time = "" if row["slower_s"] is None else f"{row['slower_s']:+.3f} s"
-            table.add_row(row["knob"], gib(row["peak"]), gib(row["saved"]), time, "")
-        else:
-            table.add_row(row["knob"], "", "", "", Text(row["why_not"]))
+            table.add_row(row["knob"], gib(row["peak"]), gib(row["saved"]), time)
     return table
 
 

@@ -31,7 +31,7 @@ def _params(payload: Payload, lang: str, console: Console) -> None:
     for path, value in payload["components"].items():
         table.add_row(path, whole(value), percent(value / payload["total"]))
     table.add_section()
-    for key in ("embedding", "head", "active", "total"):
+    for key in [key for key in ("embedding", "head", "active", "total") if key not in payload["components"]]:
         table.add_row(say(key, lang), whole(payload[key]), percent(payload[key] / payload["total"]))
     console.print(table)
     _checkpoint(payload, lang, console)

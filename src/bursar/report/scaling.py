@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bursar.report.derivations import constants, derivations
 from bursar.report.layout import layout
 from bursar.report.planned import run_line
 from bursar.report.screen import screen, table_of
@@ -46,20 +47,13 @@ def _outside(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text(say("outside_line", lang, what="; ".join(payload["outside"])), style="yellow"))
 
 
-def _constants(constants: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value:.6g}" if isinstance(value, (int, float)) else f"{name}({_constants(value)})"
-        for name, value in constants.items()
-    )
-
-
 def _laws(payload: Payload, lang: str, console: Console) -> None:
     table = table_of("", say("law", lang))
     for key in ("constants", "answers", "counts_of", "unit"):
         table.add_column(say(key, lang), overflow="fold")
     for row in payload["laws"]:
         counts = row["counts"]
-        table.add_row(row["law"], Text(_constants(row["constants"])), ", ".join(row["answers"]), counts["params"], counts["loss"])
+        table.add_row(row["law"], Text(constants(row["constants"])), ", ".join(row["answers"]), counts["params"], counts["loss"])
     console.print(table)
     for row in payload["laws"]:
         note = f"; {row['note']}" if row["note"] else ""
@@ -196,15 +190,6 @@ def _hyper(payload: Payload, lang: str, console: Console) -> None:
         console.print(say("batch_band", lang, low=_size(low), high=_size(high)), style="bold")
 
 
-def _derive(payload: Payload, lang: str, console: Console) -> None:
-    for derivation in payload["derivations"]:
-        console.print(Text(derivation["name"], style="bold"))
-        for number, step in enumerate(derivation["steps"], 1):
-            values = f"   [{_constants(step['values'])}]" if step["values"] else ""
-            console.print(Text(f"{number}. {step['text']}\n     {step['formula']}{values}"))
-        console.print(Text(f"{say('source', lang)}: {derivation['steps'][0]['source']}", style="dim"))
-
-
 def _fit(payload: Payload, lang: str, console: Console) -> None:
     facts = {"file": payload["file"], "points": payload["points"], "form": payload["form"]}
     console.print(Text(say("fit_line", lang, **facts, agreement=percent(payload["start_agreement"])), style="bold"))
@@ -228,7 +213,7 @@ def _fit(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text(f"{say('line', lang)} {row['line']}: N {_size(row['params'])}, D {_size(row['tokens'])}, "
                            f"L {row['loss']:.4f}, {say('residual', lang)} {row['residual']:+.4f}"))  # fmt: skip
     if payload["without_outliers"]:
-        console.print(say("without_outliers", lang, constants=_constants(payload["without_outliers"])))
+        console.print(say("without_outliers", lang, constants=constants(payload["without_outliers"])))
     for text in payload["warnings"]:
         console.print(Text(say("warning", lang, text=text), style="yellow"))
 
@@ -269,6 +254,6 @@ def _losses(payload: Payload, lang: str, console: Console) -> None:
 
 
 DRAW: Mapping[str, Callable[[Payload, str, Console], None]] = {
-    "laws": _laws, "loss": _loss, "optimal": _optimal, "allocate": _allocate, "hyper": _hyper, "derive": _derive, "fit": _fit,
+    "laws": _laws, "loss": _loss, "optimal": _optimal, "allocate": _allocate, "hyper": _hyper, "derive": derivations, "fit": _fit,
     "design": _design, "power": _power,
 }  # fmt: skip

@@ -6,35 +6,17 @@ Every step is an equation that SymPy made of the one before; its text is in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import sympy as sp
 
-from bursar.errors import UnknownNameError
 from bursar.scaling import law as named
 from bursar.scaling.forms import Additive
 from bursar.scaling.laws.kaplan import compute_exponent
+from bursar.theory.steps import Derivations, Step
 
 N, D, C, lam, mu = sp.symbols("N D C lambda mu", positive=True)
 E, A, B, alpha, beta = sp.symbols("E A B alpha beta", positive=True)
-
-
-class Step(NamedTuple):
-    """One equation: the key of its text, the equation, its source, and its numbers where a law's constants were put in."""
-
-    key: str
-    equation: Any
-    source: str
-    values: Mapping[str, float]
-
-    @property
-    def formula(self) -> str:
-        return f"{self.equation.lhs} = {self.equation.rhs}"
-
-    @property
-    def latex(self) -> str:
-        return str(sp.latex(self.equation))
 
 
 def frontier(law: str = "epoch-huber") -> tuple[Step, ...]:
@@ -113,11 +95,4 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(sp.simplify(sp.expand_log(left - right, force=True)) == 0)
 
 
-DERIVATIONS: Mapping[str, Callable[[], tuple[Step, ...]]] = {"frontier": frontier, "hoffmann": hoffmann, "kaplan": kaplan}
-
-
-def steps(name: str) -> tuple[Step, ...]:
-    """A derivation by name. Raises UnknownNameError."""
-    if name not in DERIVATIONS:
-        raise UnknownNameError("derivation", name, DERIVATIONS)
-    return DERIVATIONS[name]()
+DERIVATIONS: Derivations = {"frontier": frontier, "hoffmann": hoffmann, "kaplan": kaplan}

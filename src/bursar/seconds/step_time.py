@@ -9,6 +9,7 @@ collective that runs beside a pass costs what outlasts it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from bursar.dims import Dim, at_least, at_most, choose
 from bursar.formula import formula
 from bursar.kernels import Kernels
 from bursar.machines.machine import DEDUPLICATED, Groups, Machine
+from bursar.machines.roofline import Roofline
 from bursar.memory.peaks import StageLoad
 from bursar.ops.attention import AttentionCore
 from bursar.ops.collective import AllToAll, Collective
@@ -25,7 +27,8 @@ from bursar.ops.context import Ring
 from bursar.parallel import data, overlap
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
-from bursar.seconds import operator_time
+from bursar.precision import Recipe
+from bursar.seconds.operator_time import seconds
 from bursar.step import Step
 from bursar.tree import Block, Line, Op
 
@@ -63,8 +66,34 @@ class Seconds(NamedTuple):
         return sum(self)
 
 
-def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str) -> Pace:
-    """Seconds of one micro-batch through one block."""
+class Timed(NamedTuple):
+    """A line of a block, with the seconds of its forward and its backward pass."""
+
+    line: Line
+    there: Dim
+    back: Dim
+
+
+def timed(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> list[Timed]:
+    """The lines of a block. What is no collective plans of ints share, whatever their groups."""
+    found = (_operators if plan.many else _operators_once)(block, step, plan.recipe, kernels, machine.roofline)
+    width = plan.recipe.rate["activation"]
+    return [Timed(x.line, *collective(x.line, x.line.op, width, machine, plan)) if x.there is None else x for x in found]
+
+
+def _operators(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> list[Timed]:
+    """The same without the seconds of collectives."""
+    lines, rate = block.walk(step), recipe.rate
+    return [Timed(x, *((None, 0) if isinstance(x.op, Collective) else seconds(x, kernels.of(x.op), rate, roof))) for x in lines]
+
+
+_operators_once = lru_cache(maxsize=1024)(_operators)
+
+
+def pace(
+    block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str, lines: list[Timed] | None = None
+) -> Pace:
+    """Seconds of one micro-batch through one block; `lines` are those of the block before it is recomputed, where they are known."""
     forward: Dim = 0
     backward: Dim = 0
     again: Dim = 0
@@ -72,18 +101,16 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
     products = _Talk()
     around = _Context()
     launched = 0
-    rate, hides = plan.recipe.rate, "tensor" in plan.overlap and plan.sequence
-    for line in block.walk(step):
-        op = line.op
+    hides = "tensor" in plan.overlap and plan.sequence
+    every = timed(block, step, plan, kernels, machine) if lines is None else _again(block, step, lines)
+    for (_, op, *_), there, back in every:
         again_too = recompute.runs_again(op, mode)
         if isinstance(op, Collective):
-            there, back = collective(line, op, rate["activation"], machine, plan)
             if op.group == "context":
                 around.sends(op, there, back)
                 there = back = 0
             talk[op.group].add(there, back, _launches(op, again_too), twice=again_too)
             continue
-        there, back = operator_time.seconds(line, kernels.of(op), rate, machine.roofline)
         if type(there) is int and there == 0:
             continue
         launched += _launches(op, again_too)
@@ -105,6 +132,11 @@ def pace(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machin
         return own
     calls = launched + sum([said.calls * at_most(_ways(plan, group) - 1, 1) for group, said in talk.items() if said.calls])
     return own._replace(launching=launching(calls, machine.launch, sum(own)))
+
+
+def _again(block: Block, step: Step, lines: list[Timed]) -> Iterator[Timed]:
+    """The lines of a recomputed block, whose operators are marked, with the same seconds."""
+    return (known._replace(line=line) for line, known in zip(block.walk(step), lines, strict=True))
 
 
 @formula("seconds that the host takes beyond the kernels it launches", "s", "vtrain")

@@ -1,1 +1,1 @@
-"""Verbs that come in groups, a table for each."""
+"""Verbs by what they are asked for, a table for each."""

@@ -8,12 +8,12 @@ from bursar.cli.verb import Verb
 from bursar.theory.initialization import schemes
 
 
-def _init(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.init", pictures: str = "") -> Verb:
-    return Verb(False, options, f"bursar init {example}", argument, answers, "bursar.report.init", pictures)
+def _init(arguments: str, options: tuple[str, ...], example: str, topic: str = "init", painter: str = "") -> Verb:
+    return Verb(arguments, options, f"bursar init {example}", topic, "init", painter)
 
 
 FANS = ("fan_in", "fan_out", "shape", "weight_layout", "groups")
-PROPAGATION = ("bursar.cli.propagation", "bursar.report.init_pictures")
+PROPAGATION = ("propagation", "init_pictures")
 EXAMPLES = {"std": "--std 0.02", "layers": "--layers 24"}
 OF_RULES: Mapping[str, tuple[str, ...]] = {
     "fan": ("mode",),
@@ -40,9 +40,9 @@ INIT: Mapping[str, Verb] = {
         "call",
         (*FANS, "nonlinearity", "slope", "layers", "branch"),
         'lint "trunc_normal_(w, std=0.0078125, a=-3, b=3)" --shape 1024x16384',
-        "bursar.cli.init_lint",
+        "init_lint",
     ),
-    "derive": _init("[name]", (), "derive xavier", "bursar.cli.init_lint"),
+    "derive": _init("[name]", (), "derive xavier", "init_lint"),
     "propagate": _init(
         "",
         (

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from bursar.cli.verb import Verb
 
 
-def _matrix(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.matrix_gradients") -> Verb:
-    pictures = "bursar.report.matrix_pictures" if "chart" in options else ""
-    return Verb(False, options, f"bursar matrix {example}", argument, answers, "bursar.report.matrix", pictures)
+def _matrix(arguments: str, options: tuple[str, ...], example: str, topic: str = "matrix_gradients") -> Verb:
+    return Verb(
+        arguments, options, f"bursar matrix {example}", topic, "matrix", "matrix_pictures" if "chart" in options else ""
+    )  # fmt: skip
 
 
-COSTS = "bursar.cli.matrix"
+COSTS = "matrix"
 MATRIX: Mapping[str, Verb] = {
     "product": _matrix("sizes...", ("dtype", "result_dtype", "device"), "product 16384 32768 8192 --device h100-sxm", COSTS),
     "vector": _matrix("sizes...", ("dtype", "result_dtype", "device"), "vector 16384 16384", COSTS),

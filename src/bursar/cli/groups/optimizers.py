@@ -12,17 +12,15 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def _optimizer(argument: str, options: tuple[str, ...], example: str, pictures: str = "bursar.report.optimizers") -> Verb:
-    return Verb(
-        False, options, f"bursar optimizer {example}", argument, "bursar.cli.optimizers", "bursar.report.optimizers", pictures
-    )
+def _optimizer(arguments: str, options: tuple[str, ...], example: str) -> Verb:
+    return Verb(arguments, options, f"bursar optimizer {example}", "optimizers", painter="optimizers" if "chart" in options else "")
 
 
 OPTIMIZER: Mapping[str, Verb] = {
     "step": _optimizer(
         "name", ("theta", "gradient", "steps", *SETTINGS, "torch", "chart"), "step adam --theta 1 --gradient 0.5:-0.5 --lr 0.1"
     ),
-    "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4", ""),
+    "accumulate": _optimizer("", ("gradient", "counts", "seed"), "accumulate --counts 8,8,4"),
     "race": _optimizer("", ("problem", "optimizers", "steps", "lr", "noise", "seed", "chart"), "race --problem quadratic"),
     "schedule": _optimizer(
         "name", ("updates", "warmup", "decay_updates", "floor", "lr", "chart"), "schedule cosine --warmup 100 --floor 0.1 --lr 3e-4"

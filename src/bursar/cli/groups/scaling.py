@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from bursar.cli.verb import BATCH, CLUSTER, READ, Verb
 
 
-def _scaling(argument: str, options: tuple[str, ...], example: str, answers: str = "bursar.cli.scaling") -> Verb:
-    return Verb(False, options, f"bursar scaling {example}", argument, answers, "bursar.report.scaling")
+def _scaling(arguments: str, options: tuple[str, ...], example: str, topic: str = "scaling") -> Verb:
+    return Verb(arguments, options, f"bursar scaling {example}", topic, "scaling")
 
 
 LAW = ("law", "unique_tokens", "experts", "granularity", "bits")
@@ -22,11 +22,11 @@ SCALING: Mapping[str, Verb] = {
     ),
     "hyper": _scaling("[model]", ("params", "tokens", "flops", "width_ratio", "seq", *READ), "hyper llama-3-8b --tokens 15T"),
     "derive": _scaling("", ("derivation",), "derive --derivation frontier"),
-    "fit": _scaling("file", ("form", "resamples", "delta", "chart"), "fit runs.csv --form additive", "bursar.cli.scaling_runs"),
-    "power": _scaling("points...", (), "power 1e6:4.0116 1e9:2.3756", "bursar.cli.scaling_runs"),
+    "fit": _scaling("file", ("form", "resamples", "delta", "chart"), "fit runs.csv --form additive", "scaling_runs"),
+    "power": _scaling("points...", (), "power 1e6:4.0116 1e9:2.3756", "scaling_runs"),
     "design": _scaling(
         "", ("budget", "usd", "days", "law", "family", "experts", "granularity", "vocab", "seq", *BATCH, "precision", "grad_dtype",
              "optimizer", "state_dtype", "optimizer_step", "kernels", "mask", *CLUSTER, "price"),
-        "design --budget 1e24 --device h100-sxm --devices 1024", "bursar.cli.scaling_runs",
+        "design --budget 1e24 --device h100-sxm --devices 1024", "scaling_runs",
     ),
 }  # fmt: skip

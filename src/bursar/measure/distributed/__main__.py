@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from bursar.errors import BursarError
 from bursar.options import switch
@@ -20,11 +20,22 @@ from bursar.report.words import say
 LOST, BROKEN = 3, 4
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, and its help once, whatever the number of ranks."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BursarError(message, valid="--help")
+
+    def print_help(self, file: Any = None) -> None:
+        if _first():
+            super().print_help(file)
+
+
+def parser() -> Parser:
     """The command line, from the tables of options."""
     from bursar.measure.distributed.asking import DEFAULTS, TABLE
 
-    made = argparse.ArgumentParser(prog="bursar.measure.distributed", description=__doc__, allow_abbrev=False)
+    made = Parser(prog="bursar.measure.distributed", description=__doc__, allow_abbrev=False)
     made.add_argument("model")
     for name, option in TABLE.items():
         flag, default = f"--{name.replace('_', '-')}", DEFAULTS.get(name, option.default)
@@ -39,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 def answer(model: str, given: dict[str, Any]) -> dict[str, Any] | None:
     """Runs a step; the object to print on the first rank, None on others."""
-    from bursar.measure.distributed import asking, comparing, group, running
+    from bursar.measure.distributed import asking, comparing, group, recording, running
 
     asked = asking.options(given)
     world = asked["fake"] or int(os.environ.get("WORLD_SIZE", "1"))
@@ -48,24 +59,29 @@ def answer(model: str, given: dict[str, Any]) -> dict[str, Any] | None:
     job = asking.job_of(whole, plan, asked)
     device = group.device_of("cpu" if asked["fake"] else asked["device"])
     with group.joined(device, asked["timeout"], asked["fake"], asked["rank"]):
-        index, found = running.measured(whole, job, device)
-        every = group.gathered((index, found), asked["fake"])
+        found = running.measured(whole, job, device)
+        every = group.gathered(found, asked["fake"])
     if found.rank != (asked["rank"] if asked["fake"] else 0):
         return None
-    ranks = [comparing.compared(job, place, seen) for place, seen in every]
+    backend = "fake" if asked["fake"] else group.BACKENDS[device]
+    if asked["record"]:
+        recording.write(asked["record"], recording.record(whole, job, every, backend), device)
+    ranks = [comparing.compared(job, seen) for seen in every]
     exact = all(rank["exact"] for rank in ranks)
     return {
         "model": whole.name, "layers": asked["layers"], "seq": job.length, "global_batch": job.global_batch, "world": world,
-        "backend": "fake" if asked["fake"] else group.BACKENDS[device], "device": device, "plan": plan.options(),
-        "ranks": ranks, "exact": exact, "exit_status": 0 if exact else 1,
+        "backend": backend, "device": device, "plan": plan.options(), "ranks": ranks, "alike": comparing.alike(ranks),
+        "exact": exact, "exit_status": 0 if exact else 1,
     }  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line on this rank; the exit status."""
-    named = vars(parser().parse_args(arguments))
-    model, as_json, lang = named.pop("model"), named.pop("as_json"), named["lang"] or "en"
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    as_json, lang = "--json" in given, "en"
     try:
+        named = vars(parser().parse_args(given))
+        model, as_json, lang = named.pop("model"), named.pop("as_json"), named["lang"] or lang
         payload = answer(model, named)
     except ImportError as error:
         return _refuse(say("distributed_torch", lang, missing=str(error.name)), as_json)
@@ -90,11 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(text: str, as_json: bool, status: int = 2, *, always: bool = False) -> int:
     """One rank says what all of them found; a rank that lost another says so itself."""
-    if always or os.environ.get("RANK", "0") == "0":
+    if always or _first():
         if as_json:
             print(json.dumps({"error": text}, ensure_ascii=False))
         print(f"bursar: {text}", file=sys.stderr, flush=True)
     return status
+
+
+def _first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 if __name__ == "__main__":

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from bursar.measure.distributed import predicting
 from bursar.measure.distributed.predicting import LEDGER
-from bursar.measure.distributed.running import Measured
 from bursar.training import Training
 
 Payload = dict[str, Any]
 PARTS = ("weights", "gradients", "optimizer_state")
 
 
-def compared(job: Training, index: int, found: Measured) -> Payload:
-    """One rank at a place of the pipeline."""
-    collectives, held = _collectives(job, index, found), _held(job, index, found)
+class Measured(NamedTuple):
+    """What one rank did in a step and holds after it: its place in the mesh; (dimension, collective) → (how many, bytes); bytes by
+    part; operators that communicate and are not known."""
+
+    rank: int
+    place: dict[str, int]
+    collectives: dict[tuple[str, str], tuple[int, int]]
+    held: dict[str, int]
+    unknown: tuple[str, ...]
+
+
+def compared(job: Training, found: Measured) -> Payload:
+    """One rank."""
+    collectives, held = _collectives(job, found), _held(job, found)
     exact = not found.unknown and all(row["exact"] for row in (*collectives, *held))
     return {
         "rank": found.rank,
@@ -27,9 +37,9 @@ def compared(job: Training, index: int, found: Measured) -> Payload:
     }
 
 
-def _collectives(job: Training, index: int, found: Measured) -> list[Payload]:
+def _collectives(job: Training, found: Measured) -> list[Payload]:
     rows: dict[tuple[str, str], Payload] = {}
-    for sent in predicting.sent(job, index):
+    for sent in predicting.sent(job, found.place["pipeline"]):
         row = rows.setdefault((sent.dimension, sent.collective), _empty())
         row["count"], row["bytes"] = row["count"] + sent.calls, row["bytes"] + sent.bytes
         if sent.cause != LEDGER:
@@ -40,13 +50,14 @@ def _collectives(job: Training, index: int, found: Measured) -> list[Payload]:
     for (dimension, collective), row in sorted(rows.items()):
         count, size = found.collectives.get((dimension, collective), (0, 0))
         seen = {"measured_count": count, "measured_bytes": size, "exact": (count, size) == (row["count"], row["bytes"])}
-        answer.append({"dimension": dimension, "collective": collective, **row, **seen})
+        if count or row["count"]:
+            answer.append({"dimension": dimension, "collective": collective, **row, **seen})
     return answer
 
 
-def _held(job: Training, index: int, found: Measured) -> list[Payload]:
+def _held(job: Training, found: Measured) -> list[Payload]:
     rows: dict[str, Payload] = {part: {"bytes": 0, "named": []} for part in PARTS}
-    for kept in predicting.kept(job, index):
+    for kept in predicting.kept(job, found.place["pipeline"], found.place["data"]):
         rows[kept.part]["bytes"] += kept.bytes
         if kept.cause != LEDGER:
             _named(rows[kept.part], kept.cause, bytes=kept.bytes)
@@ -67,3 +78,11 @@ def _named(row: Payload, cause: str, **values: int) -> None:
             known.update({name: known[name] + value for name, value in values.items()})
             return
     row["named"].append({"cause": cause, **values})
+
+
+def alike(ranks: list[Payload]) -> list[list[int]]:
+    """Places in a list of ranks that did and hold the same, together."""
+    found: dict[str, list[int]] = {}
+    for place, rank in enumerate(ranks):
+        found.setdefault(repr([rank["collectives"], rank["memory"], rank["unknown"]]), []).append(place)
+    return list(found.values())

@@ -15,15 +15,22 @@ from torch.distributed._functional_collectives import all_to_all_single_autograd
 
 from bursar.measure.distributed.holding import local
 
+STACKED = {"gate_up_proj", "down_proj"}  # parameters of experts, (experts, made, read)
+
+
+def of_layer(layer: nn.Module) -> list[Any]:
+    """The mixtures of a layer: modules that hold all experts, each matrix in one parameter."""
+    return [module for module in layer.modules() if dict(module.named_parameters(recurse=False)).keys() == STACKED]
+
 
 def spread(chunk: Any, mesh: Any) -> None:
     """Every mixture of a chunk, in place, over the ranks of a mesh; parameters are still without memory."""
     for layer in chunk.layers:
-        mixture = layer.mlp.experts
-        for name, parameter in list(mixture.named_parameters(recurse=False)):
-            setattr(mixture, name, nn.Parameter(parameter[: mixture.num_experts // mesh.size()].detach().clone()))
-        mixture.group = mesh.get_group()
-        mixture.forward = MethodType(_forward, mixture)
+        for mixture in of_layer(layer):
+            for name, parameter in list(mixture.named_parameters(recurse=False)):
+                setattr(mixture, name, nn.Parameter(parameter[: len(parameter) // mesh.size()].detach().clone()))
+            mixture.group = mesh.get_group()
+            mixture.forward = MethodType(_forward, mixture)
 
 
 def _forward(mixture: Any, hidden: torch.Tensor, chosen: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -48,8 +55,10 @@ def _experts(mixture: Any, arrived: torch.Tensor, ranks: int) -> torch.Tensor:
     return made.view(held, ranks, -1, arrived.shape[-1]).transpose(0, 1).reshape(arrived.shape)
 
 
-def average(chunk: Any) -> None:
-    """Gradients of experts come from the tokens of all ranks: divided by these, as those of weights that every rank has are."""
+def average(chunk: Any, batches: int, ranks: int) -> None:
+    """Gradients of experts come from the tokens of `ranks` ranks, of a batch each `batches` of them: divided by how many batches they
+    are of, as those of weights that every rank has are."""
     for layer in chunk.layers:
-        for parameter in layer.mlp.experts.parameters():
-            local(parameter.grad).div_(layer.mlp.experts.group.size())
+        for mixture in of_layer(layer):
+            for parameter in mixture.parameters():
+                local(parameter.grad).mul_(batches).div_(ranks)

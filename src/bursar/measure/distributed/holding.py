@@ -25,7 +25,8 @@ def held(parameters: Iterable[Any], optimizer: Any) -> dict[str, int]:
     """Bytes of weights, gradients and optimizer states; the count of steps, one number for each tensor, is
     left out."""
     own = list(parameters)
-    states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    mine = getattr(optimizer, "optim", optimizer)  # of a rank that updates its part of the parameters
+    states = [value for state in mine.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
         "weights": storages(own),
         "gradients": storages([parameter.grad for parameter in own if parameter.grad is not None]),

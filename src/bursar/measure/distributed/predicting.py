@@ -6,16 +6,17 @@ The ledger's `sent` entries and `parallel.data.traffic` say what is sent; where 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from bursar.dims import product
-from bursar.ledger import of_stage
-from bursar.ops.collective import AllToAll
-from bursar.ops.elementwise import RMSNorm
+from bursar.measure.distributed.parameters import BUFFERS, Parameter, counted, dealt, trained
+from bursar.ops.collective import Collective
+from bursar.ops.elementwise import Bias
 from bursar.ops.linear import Embedding, Head, Loss
-from bursar.parallel import data, fsdp
-from bursar.parallel.pipeline import Stage
+from bursar.parallel import data
+from bursar.parallel.pipeline import Chunk, Stage
 from bursar.parallel.schedules import schedule
 from bursar.precision import size
 from bursar.training import Training
@@ -23,6 +24,8 @@ from bursar.tree import Block
 
 LEDGER = "ledger"
 FP32 = 4  # bytes of a number of the loss, which PyTorch takes in FP32
+FULL = 3  # the stage of ZeRO that FSDP2 is, with weights that are sharded again after the forward pass or not
+Parts = Callable[[Training, Block], list[Parameter]]
 
 
 class Sent(NamedTuple):
@@ -34,6 +37,10 @@ class Sent(NamedTuple):
     calls: int
     bytes: int
     cause: str = LEDGER
+
+    def without(self, cause: str, times: int = 1) -> Sent:
+        """Takes it back, so many times of those that it has."""
+        return self._replace(calls=-self.calls // times, bytes=-self.bytes // times, cause=cause)
 
 
 class Kept(NamedTuple):
@@ -51,17 +58,23 @@ def stage_of(job: Training, index: int) -> Stage:
 
 def sent(job: Training, index: int) -> list[Sent]:
     """The collectives of a rank at a pipeline index, for all micro-batches of a step."""
-    return [*_regions(job, index), *_loss(job, index), *_norms(job, index), *_sharded(job, index), *_messages(job, index)]
+    sharded = _sharded if job.plan.zero == FULL else _replicated
+    found = [*_regions(job, index), *_loss(job, index), *_parts(job, index), *sharded(job, index), *_messages(job, index)]
+    return [one for one in found if one.calls]
+
+
+# ── tensor and expert parallelism ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _regions(job: Training, index: int) -> Iterator[Sent]:
-    """Tensor and expert parallelism, as the ledger has them."""
-    degrees = {"tensor": job.plan.tensor, "expert": job.plan.expert}
-    book = of_stage(stage_of(job, index), job.step, job.plan, job.kernels)
-    for entry in book.where(quantity="sent"):
-        dimension = "expert" if entry.op == AllToAll.__name__ else "tensor"
-        if degrees[dimension] > 1:
-            yield Sent(dimension, entry.kind, entry.times * job.micro_batches, entry.value * job.micro_batches)
+    """What the ledger has of them: of every collective among several ranks the whole tensor that it joins."""
+    for block, times in stage_of(job, index).blocks():
+        for line in block.walk(job.step):
+            if isinstance(line.op, Collective) and line.op.ways > 1:
+                count = times * job.micro_batches
+                value = count * int(size(line.op.payload(line.step), job.plan.recipe.rate["activation"]))
+                for kind in (*line.op.forward, *line.op.backward):
+                    yield Sent(line.op.group, kind, count, value)
 
 
 def _loss(job: Training, index: int) -> Iterator[Sent]:
@@ -71,22 +84,30 @@ def _loss(job: Training, index: int) -> Iterator[Sent]:
         yield Sent("tensor", "all_reduce", numbers, numbers * int(job.step.tokens) * FP32, "loss")
 
 
-def _norms(job: Training, index: int) -> Iterator[Sent]:
-    """Gradients of norms, which every rank has of its own tokens alone with sequence parallelism: once a step, or before FSDP2
-    scatters those of a micro-batch."""
-    if not (job.plan.sequence and job.plan.tensor > 1):
+def _parts(job: Training, index: int) -> Iterator[Sent]:
+    """Gradients that each rank has a part of: with sequence parallelism those of all weights outside regions, from the rank's own
+    tokens, else those of norms of heads, from its own heads. Once a step, or before FSDP2 scatters those of a micro-batch. (A
+    bias after a row-cut product gets its gradient from all tokens.)"""
+    plan = job.plan
+    if plan.tensor == 1:
         return
-    each = job.micro_batches if job.plan.zero else 1
-    for block, times in stage_of(job, index).blocks():
-        for op in block.lines.values():
-            if isinstance(op, RMSNorm):
-                tensors = [product(shape) for shape in op.shapes().values()]
-                value = size(sum(tensors), job.plan.recipe.rate["weight"])
-                yield Sent("tensor", "all_reduce", each * times * len(tensors), each * times * value, "norms")
+    each = job.micro_batches if plan.zero == FULL else 1
+    whole = next(stage for stage in plan.whole.stages(job.architecture) if index in stage.indices)
+    for (block, times), (before, _) in zip(stage_of(job, index).blocks(), whole.blocks(), strict=True):
+        for name, op in block.lines.items():
+            inside = name in before.lines and op.width != before.lines[name].width
+            if op.copies != plan.tensor or isinstance(op, Bias) or not (plan.sequence or inside):
+                continue
+            sizes = [product(shape) for weight, shape in op.shapes().items() if weight not in BUFFERS]
+            bytes_ = each * times * int(size(sum(sizes), plan.recipe.rate["weight"]))
+            yield Sent("tensor", "all_reduce", each * times * len(sizes), bytes_, "parts")
 
 
-class Gathered(NamedTuple):
-    """A unit of FSDP2 and how many there are: the ranks it is shared by, elements with their padding, and of one rank."""
+# ── data parallelism ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Unit(NamedTuple):
+    """Of FSDP2, and how many there are: the ranks it is shared by, elements with their padding, and of one rank."""
 
     dimension: str
     times: int
@@ -95,44 +116,72 @@ class Gathered(NamedTuple):
     root: bool
 
 
-def _units(job: Training, index: int) -> Iterator[Gathered]:
-    """The root, the layers, and apart from them experts that several ranks share."""
-    stage = stage_of(job, index)
-    ends = [(block, 1) for block in (*stage.stem, *stage.tail)]
-    yield Gathered("data", 1, *_parameters(job, ends, "data"), root=True)
-    for _, times, block in stage.layers:
-        yield Gathered("data", times, *_parameters(job, [(block, 1)], "data"), root=False)
-        if job.plan.expert > 1 and job.plan.shards("expert_data") > 1:
-            yield Gathered("expert_data", times, *_parameters(job, [(block, 1)], "expert_data"), root=False)
+def _units(job: Training, index: int) -> Iterator[Unit]:
+    """Of every chunk the root, the layers, and apart from them experts that several ranks share."""
 
+    def unit(group: str, times: int, blocks: tuple[Block, ...], *, root: bool) -> Iterator[Unit]:
+        ways = job.plan.shards(group)
+        shard = sum(one.shard(ways) for block in blocks for one in trained(job, block) if one.group == group)
+        if shard and (ways > 1 or group == "data"):
+            yield Unit(group, times, shard * int(ways), shard, root)
 
-def _parameters(job: Training, blocks: list[tuple[Block, int]], group: str) -> tuple[int, int]:
-    """Elements of the parameters of some blocks that a group of ranks shares: whole with padding, and of one rank."""
-    ways, shard = job.plan.shards(group), 0
-    apart = job.plan.expert > 1
-    for block, _ in blocks:
-        for line in block.walk(job.step):
-            if ("expert_data" if line.nested and apart else "data") == group:
-                for shape in line.op.shapes().values():
-                    shard += fsdp.chunk((line.instances, *shape) if line.nested else shape, ways)
-    return shard * ways, shard
+    for chunk in stage_of(job, index).chunks:
+        yield from unit("data", 1, (*chunk.stem, *chunk.tail), root=True)
+        for _, times, block in chunk.layers:
+            yield from unit("data", times, (block,), root=False)
+            yield from unit("expert_data", times, (block,), root=False)
 
 
 def _sharded(job: Training, index: int) -> Iterator[Sent]:
     """FSDP2: what `data.traffic` says of all weights, unit by unit; but the root stays whole from its forward to its backward pass,
-    and replicas add up their shards."""
+    replicas add up their shards, and a pipeline gathers weights and scatters gradients once a step."""
     plan, rate, m = job.plan, job.plan.recipe.rate, job.micro_batches
-    if plan.zero < 2:
-        return
     for unit in _units(job, index):
         for one in data.traffic(plan.zero, reshard=plan.reshard):
-            value = size(unit.whole, rate[one.carries])
-            yield Sent(unit.dimension, one.collective, unit.times * m, unit.times * m * value)
+            value = int(size(unit.whole, rate[one.carries]))
+            whole = Sent(unit.dimension, one.collective, unit.times * m, unit.times * m * value)
+            yield whole
+            if plan.pipeline > 1:
+                yield whole.without("pipeline")
+                yield whole.without("pipeline", m)._replace(calls=unit.times, bytes=unit.times * value)
             if unit.root and one.carries == "weight" and one.overlaps == "backward":
-                yield Sent(unit.dimension, one.collective, -m, -m * value, "root")
+                yield whole.without("root")
         if plan.replicas > 1:
-            value = size(unit.shard, rate["gradient"])
-            yield Sent("replicate", "all_reduce", unit.times * m, unit.times * m * value, "replicas")
+            each = 1 if plan.pipeline > 1 else m
+            value = int(size(unit.shard, rate["gradient"]))
+            yield Sent("replicate", "all_reduce", unit.times * each, unit.times * each * value, "replicas")
+
+
+def _replicated(job: Training, index: int) -> Iterator[Sent]:
+    """DistributedDataParallel adds up the gradients of a chunk in one bucket, also where ZeRO-1 scatters them; then
+    ZeroRedundancyOptimizer has every rank broadcast the parameters that it updates."""
+    plan, rate = job.plan, job.plan.recipe.rate
+    if plan.data == 1:
+        return
+    chunks = [sum(one.size for one in _of_chunk(job, chunk)) for chunk in stage_of(job, index).chunks]
+    for one in data.traffic(plan.zero):
+        whole = Sent("data", one.collective, len(chunks), int(size(sum(chunks), rate[one.carries])))
+        yield whole
+        if plan.zero and one.carries == "gradient":
+            yield whole.without("bucket")
+            yield whole._replace(collective="all_reduce", cause="bucket")
+        if plan.zero and one.carries == "weight":
+            yield whole.without("owners")
+            owners = sum(share > 0 for share in _shares(job, index))
+            yield whole._replace(collective="broadcast", calls=owners, cause="owners")
+
+
+def _of_chunk(job: Training, chunk: Chunk) -> list[Parameter]:
+    return [one for block, times in chunk.blocks() for one in times * trained(job, block)]
+
+
+def _shares(job: Training, index: int) -> list[int]:
+    """Elements of the parameters that each data-parallel rank of a stage updates, of ZeroRedundancyOptimizer."""
+    sizes = [one.size for chunk in stage_of(job, index).chunks for one in _of_chunk(job, chunk)]
+    return dealt(sizes, int(job.plan.data))
+
+
+# ── pipelines ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _messages(job: Training, index: int) -> Iterator[Sent]:
@@ -149,21 +198,43 @@ def _messages(job: Training, index: int) -> Iterator[Sent]:
     yield Sent("pipeline", "send", count, count * int(job.step.tokens) * hidden * int(plan.recipe.rate["activation"]) // shared)
 
 
-def kept(job: Training, index: int) -> list[Kept]:
-    """Bytes of a rank between two steps, before gradients are dropped."""
+# ── bytes held ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kept(job: Training, index: int, rank: int) -> list[Kept]:
+    """Bytes of a rank between two steps, before gradients are dropped; `rank` is its place among data-parallel ranks."""
     memory = job.memory()[index]
-    return [
-        Kept("weights", int(memory.weights + memory.master_weights)),
-        Kept("gradients", int(memory.gradients)),
-        *_whole_embedding(job, index),
-        Kept("optimizer_state", int(memory.optimizer_state)),
-    ]
+    parts = {
+        "weights": memory.weights + memory.master_weights,
+        "gradients": memory.gradients,
+        "optimizer_state": memory.optimizer_state,
+    }
+    found = [Kept(part, int(bytes_)) for part, bytes_ in parts.items()]
+    return [*found, *[line for one in found for line in _stored(job, index, one, rank)], *_whole_embedding(job, index)]
+
+
+def _stored(job: Training, index: int, one: Kept, rank: int) -> Iterator[Kept]:
+    """What PyTorch has otherwise: buffers, fused matrices that are padded as one, whole parameters dealt out to be updated."""
+    each = one.bytes // _elements(job, index, counted, one.part)
+    apart, fused = (_elements(job, index, parts, one.part) for parts in (partial(trained, fused=False), trained))
+    for value, cause in ((apart - _elements(job, index, counted, one.part), "buffers"), (fused - apart, "fused")):
+        if value:
+            yield Kept(one.part, each * value, cause)
+    if job.plan.zero == 1 and one.part == "optimizer_state":
+        yield Kept(one.part, each * (_shares(job, index)[rank] - fused), "owners")
+
+
+def _elements(job: Training, index: int, parts: Parts, part: str) -> int:
+    """Elements of one rank, each parameter cut by itself under FSDP2, the states of all together under ZeRO-1."""
+    ways = job.plan.shards if job.plan.zero == FULL else lambda group: 1
+    found = sum(times * one.shard(ways(one.group)) for block, times in stage_of(job, index).blocks() for one in parts(job, block))
+    return data.held(found, job.plan.data, 1).state if job.plan.zero == 1 and part == "optimizer_state" else found
 
 
 def _whole_embedding(job: Training, index: int) -> Iterator[Kept]:
     """DTensor has no operator for the gradient of an embedding that is cut by vocabulary: every rank holds it whole."""
     ways = job.plan.tensor
-    if ways == 1 or job.plan.zero:
+    if ways == 1 or job.plan.zero == FULL:
         return
     for block in stage_of(job, index).stem:
         for op in block.lines.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -12,8 +12,11 @@ import torch.nn.functional as functional
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
 from torch.distributed.tensor.parallel import loss_parallel
+from torch.nn.parallel import DistributedDataParallel
 
 from bursar.measure.distributed import experts, holding, models, pipelines, sharding, tensors
+from bursar.measure.distributed.comparing import Measured
+from bursar.measure.distributed.predicting import FULL
 from bursar.measure.distributed.watching import Call, Watch
 from bursar.model import Model
 from bursar.ops.linear import Head
@@ -23,47 +26,43 @@ from bursar.plan import Plan
 from bursar.training import Training
 
 DTYPES: Mapping[str, torch.dtype] = {"bf16-pure": torch.bfloat16}  # of weights at rest; else FP32
-STEPS = 2  # the first one sets buffers up and agrees on shapes
-
-
-class Measured(NamedTuple):
-    """What one rank did in a step and holds after it: (dimension, collective) → (how many, bytes); bytes by part; operators that
-    communicate and are not known."""
-
-    rank: int
-    place: dict[str, int]
-    collectives: dict[tuple[str, str], tuple[int, int]]
-    held: dict[str, int]
-    unknown: tuple[str, ...]
+FIRST = 1  # steps that set buffers up and agree on shapes
+ORDERED = 2  # DistributedDataParallel agrees on the order of its buckets in a second one
 
 
 class Mesh(NamedTuple):
-    """The ranks by dimension; "outer" and "inner" share the batch: replicas and shards, or data and experts."""
+    """The ranks by dimension, and those that share experts by another cut of data and tensor parallelism."""
 
     whole: DeviceMesh
-    plan: Plan
+    routed: DeviceMesh | None
 
-    @property
-    def data(self) -> DeviceMesh:
+    def sharing(self, plan: Plan) -> DeviceMesh:
         """The ranks that FSDP2 shards over: replicas beside shards, or one dimension."""
-        if self.plan.shard_group is not None:
-            return self.whole["outer", "inner"]
-        return self.whole["outer", "inner"]._flatten("data") if self.plan.expert > 1 else self.whole["inner"]
+        return self.whole["replicate", "data"] if plan.shard_group is not None else self.whole["data"]
 
     def names(self) -> dict[str, str]:
-        """The dimension of every group of several ranks, by the group's name."""
-        axes = {"pipeline": "pipeline", "tensor": "tensor", "outer": "replicate", "inner": "data"}
-        if self.plan.expert > 1:
-            axes |= {"outer": "expert_data", "inner": "expert"}
-        found = {str(self.whole.get_group(axis).group_name): name for axis, name in axes.items() if self.whole[axis].size() > 1}
-        return {**found, **({str(self.data.get_group().group_name): "data"} if self.plan.expert > 1 else {})}
+        """The dimension of every group of several ranks, by the group's name; all ranks together are one group."""
+        return {
+            str(mesh.get_group(name).group_name): name
+            for mesh in (self.routed, self.whole) if mesh is not None
+            for name in mesh.mesh_dim_names or () if mesh[name].size() > 1
+        }  # fmt: skip
+
+    def place(self) -> dict[str, int]:
+        """Where this rank is."""
+        return dict(zip(self.whole.mesh_dim_names or (), self.whole.get_coordinate() or (), strict=True))
 
 
 def mesh_of(plan: Plan, device: str) -> Mesh:
-    """The mesh of a plan: the dimension that talks most is innermost."""
-    inner = plan.expert if plan.expert > 1 else (plan.shard_group or plan.data)
-    shape = (plan.pipeline, plan.data // inner, inner, plan.tensor)
-    return Mesh(init_device_mesh(device, shape, mesh_dim_names=("pipeline", "outer", "inner", "tensor")), plan)
+    """The mesh of a plan: the dimension that talks most is innermost. Experts are shared by neighbours, tensor-parallel ranks first."""
+    shards = int(plan.shards("data"))
+    shape = (plan.pipeline, plan.data // shards, shards, plan.tensor) if plan.zero else (plan.pipeline, 1, plan.data, plan.tensor)
+    whole = init_device_mesh(device, shape, mesh_dim_names=("pipeline", "replicate", "data", "tensor"))
+    if plan.expert == 1:
+        return Mesh(whole, None)
+    beside = plan.data * plan.tensor // plan.expert
+    routed = init_device_mesh(device, (plan.pipeline, beside, plan.expert), mesh_dim_names=("stage", "expert_data", "expert"))
+    return Mesh(whole, routed)
 
 
 class Rank:
@@ -73,8 +72,10 @@ class Rank:
         self.job, self.plan, self.device = job, job.plan, device
         self.mesh = mesh_of(self.plan, device)
         self.chunks = self._chunks(model)
+        self.modules = {number: self._run_as(chunk) for number, chunk in self.chunks.items()}
         self.parameters = [parameter for chunk in self.chunks.values() for parameter in chunk.parameters()]
-        self.optimizer = torch.optim.AdamW(self.parameters)
+        group = self.mesh.whole["data"].get_group() if self.plan.zero == 1 else None
+        self.optimizer = sharding.optimizer(self.parameters, group)
         count = int(job.micro_batches) * int(self.plan.micro_batch)
         self.ids = torch.zeros((count, job.length), dtype=torch.long, device=device)
         self.run = self._pipelined() if self.plan.pipeline > 1 else self._alone
@@ -91,7 +92,7 @@ class Rank:
         place = kind.place(self.index, plan.pipeline, kind.chunks(plan.virtual)) if plan.pipeline > 1 else (0,)
         cuts = {number: range(starts[number], starts[number + 1]) for number in place}
         dtype = DTYPES.get(plan.precision, torch.float32)
-        found = models.chunks(model, cuts, len(lengths) - 1, self.job.length, self.device, dtype)
+        found = models.chunks(model, cuts, len(lengths) - 1, self.job.length, dtype)
         for chunk in found.values():
             self._cut(chunk)
             models.draw(chunk, self.device)
@@ -101,14 +102,19 @@ class Rank:
         plan = self.plan
         if plan.tensor > 1:
             tensors.cut(chunk, self.mesh.whole["tensor"], plan.sequence)
-        if plan.expert > 1:
-            experts.spread(chunk, self.mesh.whole["inner"])
-        if plan.zero:
-            apart = self.mesh.whole["outer"] if plan.expert > 1 else None
+        if self.mesh.routed is not None:
+            experts.spread(chunk, self.mesh.routed["expert"])
+        if plan.zero == FULL:
+            apart = self.mesh.routed["expert_data"] if self.mesh.routed is not None else None
             sharding.shard(
-                chunk, self.mesh.data, apart, sharding.policy(plan.precision, plan.grad_dtype), reshard=plan.reshard,
+                chunk, self.mesh.sharing(plan), apart, sharding.policy(plan.precision, plan.grad_dtype), reshard=plan.reshard,
                 summed=self.device == "cpu",
             )  # fmt: skip
+
+    def _run_as(self, chunk: Any) -> Any:
+        """What is called: the chunk, or under DistributedDataParallel what it is wrapped in."""
+        alone = self.plan.zero == FULL or self.plan.data == 1
+        return chunk if alone else sharding.replicated(chunk, self.mesh.whole["data"].get_group())
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy in FP32, of logits that may be cut by vocabulary."""
@@ -117,13 +123,16 @@ class Rank:
         return functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
 
     def _alone(self) -> None:
-        (chunk,) = self.chunks.values()
-        for ids in self.ids.split(int(self.plan.micro_batch)):
-            (self._loss(chunk(ids), ids) / self.job.micro_batches).backward()
+        (module,) = self.modules.values()
+        batches = self.ids.split(int(self.plan.micro_batch))
+        for number, ids in enumerate(batches):
+            waits = number < len(batches) - 1 and isinstance(module, DistributedDataParallel)
+            with module.no_sync() if waits else nullcontext():
+                (self._loss(module(ids), ids) / self.job.micro_batches).backward()
 
     def _pipelined(self) -> Callable[[], None]:
         made = pipelines.schedule(
-            self.plan.schedule, self.chunks, self.mesh.whole["pipeline"], self._shapes(), int(self.job.micro_batches), self._loss
+            self.plan.schedule, self.modules, self.mesh.whole["pipeline"], self._shapes(), int(self.job.micro_batches), self._loss
         )
         last = self._shapes().last
         given = (self.ids,) if 0 in self.chunks else ()
@@ -149,7 +158,7 @@ class Rank:
         for chunk in self.chunks.values():
             tensors.settle(chunk)
             if self.plan.expert > 1:
-                experts.average(chunk)
+                experts.average(chunk, self.plan.tensor, self.plan.expert)
         self.optimizer.step()
 
     @contextmanager
@@ -160,20 +169,18 @@ class Rank:
             yield
 
 
-def measured(model: Model, job: Training, device: str) -> tuple[int, Measured]:
-    """The rank's place in the pipeline, and what it did in the last of its steps."""
+def measured(model: Model, job: Training, device: str) -> Measured:
+    """What a rank did in the last of its steps."""
     rank = Rank(model, job, device)
-    for _ in range(STEPS - 1):
+    wrapped = any(isinstance(module, DistributedDataParallel) for module in rank.modules.values())
+    for _ in range(ORDERED if wrapped else FIRST):
         rank.step()
     with Watch() as watch:
         rank.step()
-    names = rank.mesh.names()
-    place = dict(zip(rank.mesh.whole.mesh_dim_names or (), rank.mesh.whole.get_coordinate() or (), strict=True))
-    found = Measured(
-        torch.distributed.get_rank(), place, _counted(watch.calls, names), holding.held(rank.parameters, rank.optimizer),
-        tuple(sorted(set(watch.unknown))),
+    return Measured(
+        torch.distributed.get_rank(), rank.mesh.place(), _counted(watch.calls, rank.mesh.names()),
+        holding.held(rank.parameters, rank.optimizer), tuple(sorted(set(watch.unknown))),
     )  # fmt: skip
-    return rank.index, found
 
 
 def _counted(calls: list[Call], names: Mapping[str, str]) -> dict[tuple[str, str], tuple[int, int]]:

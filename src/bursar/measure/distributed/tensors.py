@@ -1,67 +1,129 @@
-"""A decoder's chunk under PyTorch's tensor parallelism, as `parallelize_module` lays it out.
+"""A decoder's chunk under PyTorch's tensor parallelism, cut where transformers' own plan of the family cuts it.
 
 Column-cut and row-cut products, the embedding and the head cut by vocabulary. What enters a region enters once for all of its
-readers; with `sequence` norms work on their rank's share of the tokens, which lie along the second dimension.
+readers; with `sequence` what is outside of regions works on its rank's share of the tokens, which lie along the last dimension but
+one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from types import MethodType
 from typing import Any
 
+import torch
+from torch import nn
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
-from torch.distributed.tensor.parallel import (
-    ColwiseParallel,
-    PrepareModuleInput,
-    RowwiseParallel,
-    SequenceParallel,
-    parallelize_module,
-)
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.nn.utils.parametrize import register_parametrization
 
-COLUMNS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj")
-ROWS = ("self_attn.o_proj", "mlp.down_proj")
-NORMS = ("input_layernorm", "post_attention_layernorm")
+from bursar.measure.distributed.holding import local
+
+COLUMN, ROW, SUMMED = "colwise", "rowwise", "replicated_with_grad_allreduce"
+ROUTED = ("packed_colwise", "moe_tp_experts")  # of experts, which expert parallelism spreads
 
 
-def styles(sequence: bool) -> dict[str, Any]:
-    """The plan of a layer."""
-    outside = Shard(1) if sequence else Replicate()
-    enters = {"input_layouts": (outside,), "desired_input_layouts": (Replicate(),), "use_local_output": False}
-    named = {
-        "input_kwarg_layouts": {"hidden_states": outside},
-        "desired_input_kwarg_layouts": {"hidden_states": Replicate()},
-        "use_local_output": False,
-    }
-    return {
-        "self_attn": PrepareModuleInput(**named),
-        "mlp": PrepareModuleInput(**enters),
-        **{name: ColwiseParallel() for name in COLUMNS},
-        **{name: RowwiseParallel(output_layouts=outside) for name in ROWS},
-        **({name: SequenceParallel(use_local_output=True) for name in NORMS} if sequence else {}),
-    }
+def plan_of(config: Any) -> dict[str, str]:
+    """transformers' plan: the path of a module in a layer → how it is cut, experts left out."""
+    whole: Mapping[str, str] = getattr(config, "base_model_tp_plan", None) or {}
+    routed = [path for path, how in whole.items() if how in ROUTED]
+    inside = tuple(path.rpartition(".")[0] if path.endswith("_proj") else path for path in routed)
+    return {path.removeprefix("layers.*."): how for path, how in whole.items() if not (inside and path.startswith(inside))}
 
 
-def ends(chunk: Any, sequence: bool) -> dict[str, Any]:
-    """The plan of what is around the layers; logits stay cut by vocabulary."""
-    outside = Shard(1) if sequence else Replicate()
-    found: dict[str, Any] = {}
-    if chunk.embed_tokens is not None:
-        found["embed_tokens"] = RowwiseParallel(input_layouts=Replicate(), output_layouts=outside)
-    if chunk.lm_head is not None:
-        found["lm_head"] = ColwiseParallel(input_layouts=outside, output_layouts=Shard(-1))
-        if sequence:
-            found["norm"] = SequenceParallel(use_local_output=True)
-    return found
+class Own(nn.Module):
+    """A rank's copy of a parameter that all ranks have; its gradient is that of the rank's own tokens or heads."""
+
+    def forward(self, whole: DTensor) -> torch.Tensor:
+        return whole.to_local(grad_placements=[Partial()])
+
+
+class Entrance:
+    """What enters a region becomes whole on every rank, once for all modules of a layer that read it."""
+
+    def __init__(self, mesh: Any, sequence: bool) -> None:
+        self.mesh, self.sequence = mesh, sequence
+        self.read: Any = None
+        self.entered: Any = None
+
+    def __call__(self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        if given:
+            return (self._whole(given[0]), *given[1:]), named
+        return given, {**named, "hidden_states": self._whole(named["hidden_states"])}
+
+    def _whole(self, hidden: torch.Tensor) -> DTensor:
+        if hidden is not self.read:
+            outside = Shard(hidden.dim() - 2) if self.sequence else Replicate()
+            self.read = hidden
+            self.entered = DTensor.from_local(hidden, self.mesh, [outside], run_check=False).redistribute(placements=[Replicate()])
+        found: DTensor = self.entered
+        return found
+
+    def left(self, *_: Any) -> None:
+        """Lets go of what the layer has read."""
+        self.read = self.entered = None
 
 
 def cut(chunk: Any, mesh: Any, sequence: bool) -> None:
     """One rank's part of a chunk, in place."""
+    plan = plan_of(chunk.model.config)
+    chunk.spread = sequence
+    outside = Shard(1) if sequence else Replicate()
     for layer in chunk.layers:
-        parallelize_module(layer, mesh, styles(sequence))
-    parallelize_module(chunk, mesh, ends(chunk, sequence))
+        entrance = Entrance(mesh, sequence)
+        named = {path: how for path, how in plan.items() if _part(layer, path) is not None}
+        for path in dict.fromkeys(path.rpartition(".")[0] for path, how in named.items() if how == COLUMN):
+            layer.get_submodule(path).register_forward_pre_hook(entrance, with_kwargs=True)
+        layer.register_forward_hook(entrance.left)
+        styles = {COLUMN: ColwiseParallel(), ROW: RowwiseParallel(output_layouts=outside)}
+        copies = [module for path, module in _copied(layer, named, sequence)]
+        parallelize_module(layer, mesh, {path: styles[how] for path, how in named.items() if how in styles})
+        for module in copies:
+            copied(module, mesh)
+    for what, module in chunk.ends():
+        if what == "embedding":
+            parallelize_module(module, mesh, RowwiseParallel(input_layouts=Replicate(), output_layouts=outside))
+            _scaled_afterwards(module)
+        elif what == "head":
+            parallelize_module(module, mesh, ColwiseParallel(input_layouts=outside, output_layouts=Shard(-1)))
+        elif sequence:
+            copied(module, mesh)
+
+
+def _scaled_afterwards(embedding: nn.Module) -> None:
+    """Vectors that an embedding scales (Gemma's) are scaled once their parts have met: before, DTensor would sum whole ones."""
+    if type(embedding) is not nn.Embedding:
+        embedding.forward = MethodType(nn.Embedding.forward, embedding)  # type: ignore[method-assign]
+        embedding.register_forward_hook(lambda module, given, made: made * local(module.embed_scale))
+
+
+def _part(layer: nn.Module, path: str) -> nn.Module | None:
+    """A module of a layer, if it has it: of dense layers and mixtures each has some of the plan's."""
+    try:
+        return layer.get_submodule(path)
+    except AttributeError:
+        return None
+
+
+def _copied(layer: nn.Module, named: Mapping[str, str], sequence: bool) -> Iterator[tuple[str, nn.Module]]:
+    """The modules whose weights every rank has, and of whose gradients each rank has a part."""
+    for path, module in layer.named_modules():
+        if any(True for _ in module.parameters(recurse=False)) and not hasattr(module, "gate_up_proj"):
+            how = named.get(path)
+            if how == SUMMED or (how is None and sequence):
+                yield path, module
+
+
+def copied(module: nn.Module, mesh: Any) -> None:
+    """Gradients of a module's parameters are sums over the ranks."""
+    for name, parameter in list(module.named_parameters(recurse=False)):
+        whole = DTensor.from_local(parameter.detach(), mesh, [Replicate()], run_check=False)
+        setattr(module, name, nn.Parameter(whole))
+        register_parametrization(module, name, Own(), unsafe=True)
 
 
 def settle(chunk: Any) -> None:
-    """Adds up gradients that each rank has of its own tokens alone, those of norms."""
+    """Adds up gradients that each rank has a part of."""
     for parameter in chunk.parameters():
         gradient = parameter.grad
         if isinstance(gradient, DTensor) and any(isinstance(place, Partial) for place in gradient.placements):

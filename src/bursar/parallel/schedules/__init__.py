@@ -7,7 +7,7 @@ idle        seconds of a step beyond a rank's own passes, as a closed form
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -134,21 +134,25 @@ def events(name: str, ranks: int, virtual: int, micro_batches: int) -> tuple[tup
     return tuple(written)
 
 
-def uncovered(moments: list[Moment]) -> list[Moment]:
-    """Those of the moments that can be the highest, whatever the bytes: no other has as many micro-batches of each chunk. Counts of
-    many plans at once are not compared."""
-    found: list[Moment] = []
-    for moment in moments:
-        counts = [count for flight in moment for count in flight]
-        others = [[count for flight in other for count in flight] for other in found]
-        plain = [other for other in others if all(type(count) is int for count in (*counts, *other))]
-        if not any(all(count <= more for count, more in zip(counts, other, strict=True)) for other in plain):
-            found.append(moment)
-    return found
-
-
 def in_flight(name: str, rank: int, ranks: int, virtual: int, micro_batches: Dim) -> tuple[Moment, ...]:
     """What a rank holds at the moments that can be its peak: for each of its chunks (`Schedule.place`) the micro-batches whose
     activations are whole, and those that wait for their weight gradients alone."""
     found = schedule(name)
     return found.in_flight(rank, ranks, found.chunks(virtual), micro_batches)
+
+
+def highest_in_flight(name: str, indices: Sequence[int], ranks: int, virtual: int, micro_batches: Dim) -> list[Moment]:
+    """Of the moments of several ranks those that can be the highest, whatever the bytes of a micro-batch: where counts rise or fall
+    evenly from rank to rank, the first or the last rank has most."""
+    every = [in_flight(name, index, ranks, virtual, micro_batches) for index in indices]
+    found: list[Moment] = []
+    for moments in zip(*every, strict=True):
+        inner = zip(moments, moments[1:], moments[2:], strict=False)
+        found += [moments[0], *[own for before, own, after in inner if not _halfway(before, own, after)], *moments[1:][-1:]]
+    return found
+
+
+def _halfway(before: Moment, own: Moment, after: Moment) -> bool:
+    """Whether every count is the mean of those before and after; counts of many plans at once are not compared."""
+    counts = [[count for flight in moment for count in flight] for moment in (before, own, after)]
+    return all(type(n) is int and low + high == 2 * n for low, n, high in zip(*counts, strict=True))

@@ -12,6 +12,7 @@ from bursar.report.words import (
     explain,
     explain_reasons,
     formats,
+    help,
     init,
     init_derive,
     init_lint,
@@ -20,6 +21,7 @@ from bursar.report.words import (
     launch,
     matrix,
     measure,
+    meter,
     optimizers,
     profile,
     running,
@@ -43,6 +45,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     check.WORDS,
     matrix.WORDS,
     measure.WORDS,
+    meter.WORDS,
     distributed.WORDS,
     profile.WORDS,
     verify.WORDS,
@@ -53,6 +56,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     init.WORDS,
     init_lint.WORDS,
     init_derive.WORDS,
+    help.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

@@ -30,9 +30,30 @@ WORDS: Mapping[str, Words] = {
         "the label's score",
         "其中：按词表切分的 logits 求损失时，每个词元合并三个 FP32 数，即最大值、指数和与标签得分",
     ),
-    "distributed_cause_norms": Words(
-        "in this: gradients of norms are added up, as every rank has those of its own tokens alone",
-        "其中：归一化层的梯度需要求和，因为各进程只有自己那部分词元的梯度",
+    "distributed_cause_parts": Words(
+        "in this: gradients of weights that every rank has whole, norms and routers, are added up, as each rank has those of its own "
+        "tokens or heads alone",
+        "其中：各进程都完整持有的权重（归一化层、路由器）的梯度需要求和，因为各进程只有自己那部分词元或注意力头的梯度",
+    ),
+    "distributed_cause_pipeline": Words(
+        "less than for every micro-batch: a pipeline gathers weights and scatters gradients once a step",
+        "少于逐个微批量通信：流水线每步只收集一次权重、散布一次梯度",
+    ),
+    "distributed_cause_bucket": Words(
+        "in this: DistributedDataParallel adds up whole gradients where ZeRO-1 scatters them",
+        "其中：ZeRO-1 散布梯度之处，DistributedDataParallel 对完整梯度求和",
+    ),
+    "distributed_cause_owners": Words(
+        "in this: ZeroRedundancyOptimizer deals out whole parameters, the largest first; every rank broadcasts those that it updates",
+        "其中：ZeroRedundancyOptimizer 按从大到小把完整参数分给各进程，各进程广播自己更新的部分",
+    ),
+    "distributed_cause_buffers": Words(
+        "less than counted: a router's correction is a buffer, without gradient and state",
+        "少于计数：路由器的修正项是缓冲区，没有梯度与优化器状态",
+    ),
+    "distributed_cause_fused": Words(
+        "matrices that transformers fuses are padded as one",
+        "transformers 合并的矩阵作为一个整体填充",
     ),
     "distributed_cause_root": Words(
         "less than ZeRO-3 says: FSDP2's root unit (embedding, last norm, head) stays whole until its backward pass",
@@ -46,4 +67,9 @@ WORDS: Mapping[str, Words] = {
         "in this: DTensor leaves the gradient of the embedding whole on every rank, (t − 1)/t of its table more than a cut one",
         "其中：DTensor 使嵌入的梯度在每个进程上保持完整，比切分的梯度多出整张表的 (t − 1)/t",
     ),
+    "record_count": Words("calls of a collective in a step of one rank", "一个进程一步内集合通信的次数"),
+    "record_bytes": Words("bytes that a collective joins in a step of one rank", "一个进程一步内集合通信所合并的字节数"),
+    "record_weights": Words("bytes of weights of one rank", "一个进程的权重字节数"),
+    "record_gradients": Words("bytes of gradients of one rank", "一个进程的梯度字节数"),
+    "record_optimizer_state": Words("bytes of optimizer states of one rank", "一个进程的优化器状态字节数"),
 }

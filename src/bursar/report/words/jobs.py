@@ -113,6 +113,10 @@ WORDS: Mapping[str, Words] = {
     "peak_moment": Words("the peak of the worst stage: {moment}", "最差流水线级的峰值时刻：{moment}"),
     "timeline": Words("memory over a step, stage {stage}", "一步之内的显存，流水线级 {stage}"),
     "what_if": Words("what if", "如果改变"),
+    "what_if_refused": Words(
+        "not possible here, or so already: {changes} (--json says why for each)",
+        "此处不可行，或已经如此：{changes}（--json 逐一说明原因）",
+    ),
     "change": Words("change", "改变"),
     "saved": Words("saves GiB", "节省 GiB"),
     "fits": Words("fits in {memory} of {device}: {free} left", "可放入 {device} 的 {memory}：剩余 {free}"),

@@ -6,13 +6,12 @@ Every step is an equation that SymPy made, by integrals, limits and solutions; i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import sympy as sp
 
-from bursar.errors import UnknownNameError
 from bursar.theory.initialization import schemes
+from bursar.theory.steps import Derivations, Step
 
 n_in, n_out, n, d, L, v, k = sp.symbols("n_in n_out n d L v k", positive=True)
 var_w, var_x, var_y, var_g, limit, slope = (
@@ -20,22 +19,6 @@ var_w, var_x, var_y, var_g, limit, slope = (
 )
 z, w = sp.symbols("z w", real=True)
 DENSITY = sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi)
-
-
-class Step(NamedTuple):
-    """One equation, the key of its text, and its source."""
-
-    key: str
-    equation: Any
-    source: str
-
-    @property
-    def formula(self) -> str:
-        return f"{self.equation.lhs} = {self.equation.rhs}"
-
-    @property
-    def latex(self) -> str:
-        return str(sp.latex(self.equation))
 
 
 def _solved(condition: Any, source: str, key: str) -> Step:
@@ -118,17 +101,10 @@ def attention() -> tuple[Step, ...]:
     )
 
 
-DERIVATIONS: Mapping[str, Callable[[], tuple[Step, ...]]] = {
+DERIVATIONS: Derivations = {
     "xavier": xavier,
     "he": he,
     "truncated": truncated,
     "residual": residual,
     "attention": attention,
 }
-
-
-def steps(name: str) -> tuple[Step, ...]:
-    """The steps of a derivation; UnknownNameError names the others."""
-    if name not in DERIVATIONS:
-        raise UnknownNameError("derivation", name, DERIVATIONS)
-    return DERIVATIONS[name]()
