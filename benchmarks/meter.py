@@ -1,7 +1,7 @@
 """The meter in real trainings on a CPU: a Llama of 1.3 M parameters for 200 steps through plain PyTorch, transformers' Trainer
 and Lightning, with padded and packed batches, compiled too where a C++ compiler is at hand; and what the meter costs.
 
-    python -m benchmarks.meter runs [STEPS]
+    python -m benchmarks.meter runs [STEPS]          (a multiple of ten)
     python -m benchmarks.meter overhead [BLOCKS]
 
 FLOPs of a run must equal the sum of what the ledger says of every sequence. Micro-batches come two to a step.
@@ -112,8 +112,9 @@ def in_trainer(data: list[Batch], total: Total, compiled: bool = False) -> None:
     rows = [{key: value[row] for key, value in batch.items()} for batch in data for row in range(ROWS)]
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=ROWS, max_steps=len(data) // TOGETHER, logging_steps=EVERY,
-            gradient_accumulation_steps=TOGETHER, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True, train_sampling_strategy="sequential", torch_compile=compiled,
+            output_dir=folder, per_device_train_batch_size=ROWS, gradient_accumulation_steps=TOGETHER,
+            max_steps=len(data) // TOGETHER, logging_steps=EVERY, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True,
+            train_sampling_strategy="sequential", torch_compile=compiled,
         )  # fmt: skip
         trainer = transformers.Trainer(model=llama(), args=arguments, train_dataset=rows)
         meter(trainer, log=total)
@@ -138,8 +139,8 @@ def in_lightning(data: list[Batch], total: Total) -> None:
 
     module = Module()
     trainer = pl.Trainer(
-        max_epochs=1, accumulate_grad_batches=TOGETHER, callbacks=[MeterCallback(module.llama, every=EVERY, log=total)], logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
+        max_epochs=1, accumulate_grad_batches=TOGETHER, callbacks=[MeterCallback(module.llama, every=EVERY, log=total)],
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
     )  # fmt: skip
     trainer.fit(module, torch.utils.data.DataLoader(data, batch_size=None))
 
@@ -166,8 +167,9 @@ def overhead(blocks: int) -> None:
     data = batches(padded, min(blocks, 100))[0]
     differences, bare = paired(data, blocks)
     low, high = interval(differences)
-    print(f"{blocks} blocks of four steps of {bare * 1e3:.1f} ms: the meter takes {statistics.median(differences) * 1e6:.0f} µs a step "
-          f"(95 %: {low * 1e6:.0f} to {high * 1e6:.0f}), below {SHARE:.1%} of any step longer than {high / SHARE * 1e3:.0f} ms")  # fmt: skip
+    microseconds = [round(value * 1e6) for value in (statistics.median(differences), low, high)]
+    print("{} blocks of four steps of {:.1f} ms: the meter takes {} µs a step (95 %: {} to {}), below {:.1%} of any step longer "
+          "than {:.0f} ms".format(blocks, bare * 1e3, *microseconds, SHARE, high / SHARE * 1e3), flush=True)  # fmt: skip
     inside, worked = directly(data)
     print(f"inside its calls {inside * 1e6:.0f} µs a step, {inside / worked:.4%} of a step of {worked * 1e3:.0f} ms")
 
@@ -192,10 +194,11 @@ def paired(data: list[Batch], blocks: int) -> tuple[list[float], float]:
     choose, differences, bare = random.Random(1), [], []
     for number in range(blocks + 1):
         batch, first = data[number % len(data)], choose.random() < 0.5
-        outer, inner = ([step(batch, kind) for kind in (first, not first, not first, first)][at::2] for at in (0, 1))
-        took = {first: outer[0] + inner[1], (not first): inner[0] + outer[1]}
-        differences.append((took[True] - took[False]) / 2)
-        bare.append(took[False] / 2)
+        took = {True: 0.0, False: 0.0}
+        for metered in (first, not first, not first, first):
+            took[metered] += step(batch, metered) / 2
+        differences.append(took[True] - took[False])
+        bare.append(took[False])
     return differences[1:], statistics.median(bare)  # the first block is to warm up
 
 

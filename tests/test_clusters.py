@@ -206,7 +206,7 @@ def test_a_file_that_is_not_there_or_is_no_file(tmp_path: Path, capsys: pytest.C
     assert "no file" in refused(capsys, f"time llama-3-8b --cluster {tmp_path / 'folder.toml'}")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(bytes(range(256)))
-    assert "not valid TOML" in refused(capsys, f"time llama-3-8b --device {binary}")
+    assert "cannot read" in refused(capsys, f"time llama-3-8b --device {binary}")
 
 
 @given(st.text(max_size=200))

@@ -247,7 +247,7 @@ def test_gains() -> None:
 
 def test_derivations_end_in_the_rules() -> None:
     """Their symbols, with numbers put in, are the rules, the integrals and the cut; every step has its text."""
-    found = {step.key: step.equation.rhs for name in derivations.DERIVATIONS for step in derivations.steps(name)}
+    found = {step.key: step.equation.rhs for steps in derivations.DERIVATIONS.values() for step in steps()}
     assert {f"init_derive_{key}" for key in found} <= set(WORDS)
     at = {derivations.n_in: 16384, derivations.n_out: 32, derivations.slope: sympy.Rational(1, 100), derivations.k: 3}
     assert float(found["harmonic"].subs(at)) == SCHEMES["xavier"].variance(fan_in=16384, fan_out=32, gain_squared=1)

@@ -17,7 +17,7 @@ from bursar.dims import divisors
 from bursar.errors import PlanError
 from bursar.jobs import suited
 from bursar.machines.devices import device
-from bursar.parallel.schedules import SCHEDULES
+from bursar.parallel.schedules import SCHEDULES, Moment, highest_in_flight, in_flight
 from bursar.plan import Plan
 from bursar.planner import AXES, MAX_MICRO_BATCH, Found, Space, best_of, score, sensitivity, smallest_cluster
 from bursar.planner.space import constraints
@@ -102,6 +102,49 @@ def test_arrays_agree_with_ints_plan_by_plan(case: str) -> None:
             assert training.seconds.step == pytest.approx(scored.step_s[index]), training.plan
         else:
             assert scored.step_s[index] == np.inf
+
+
+class Read:
+    """What is read of a plan or a job."""
+
+    def __init__(self, of: object) -> None:
+        self._of, self._names = of, set[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self._names.add(name)
+        return getattr(self._of, name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rules_of_a_cut_ask_nothing_of_ranks(case: str) -> None:
+    """They are asked once for all pipelines, schedules, shardings and batches."""
+    setting = next(CASES[case].settings())
+    for chosen, degrees in CASES[case].cuts(setting):
+        plan, job = Read(replace(chosen, **degrees)), Read(CASES[case].job)
+        for rule in rules.OF_A_CUT:
+            list(rule.demands(CASES[case].architecture, plan, job))  # type: ignore[arg-type]
+        assert plan._names >= {"tensor", "context", "expert", "sequence"}
+        ranks = {"pipeline", "schedule", "virtual", "layout", "data", "data_context", "expert_data", "devices"}
+        assert plan._names.isdisjoint({*ranks, "zero", "shard_group", "replicas", "sharers", "shards"})
+        assert job._names <= {"length"}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_few_moments_stand_for_those_of_all_ranks(name: str) -> None:
+    """Whatever bytes the chunks of a rank keep and leave waiting, one of them is the highest."""
+    rng, kind = np.random.default_rng(0), SCHEDULES[name]
+    for ranks in (2, 4, 6, 16):
+        job = ranks, 2, 4 * ranks
+        every = [moment for rank in range(ranks) for moment in in_flight(name, rank, *job)]
+        few = highest_in_flight(name, range(ranks), *job)
+        assert len(few) <= len(every)
+        for bytes_ in rng.integers(0, 100, (20, kind.chunks(2), 2)):
+            held = [max(held_by(moment, bytes_) for moment in moments) for moments in (few, every)]
+            assert held[0] == held[1]
+
+
+def held_by(moment: Moment, bytes_: Any) -> int:
+    return int(sum(flight.whole * kept + flight.waiting * later for flight, (kept, later) in zip(moment, bytes_, strict=True)))
 
 
 def every(job: Space) -> list[Plan]:

@@ -253,7 +253,7 @@ def test_a_model_in_use_is_smaller(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_symbols_are_the_numbers() -> None:
     """The derived N*, D* and L* with a law's constants put in are those of its closed form."""
     form = allocate.additive(scaling.law("epoch-huber"))
-    found = {step.key: step.equation.rhs for step in derive.steps("frontier")}
+    found = {step.key: step.equation.rhs for step in derive.frontier()}
     known = {**form.constants, "C": 1e23}
     best = form.optimum(1e23)
     for key, value in (("best_n", best.params), ("best_d", best.tokens), ("best_loss", best.loss)):
@@ -264,7 +264,7 @@ def test_the_symbols_are_the_numbers() -> None:
 def test_kaplans_and_hoffmanns_exponents() -> None:
     """α_C .0524529 from (.077, .21, .76); N's exponent and D's add up to 1. Hoffmann's a is .456526."""
     values: dict[str, float] = {}
-    for step in (*derive.steps("kaplan"), *derive.steps("hoffmann")):
+    for step in (*derive.kaplan(), *derive.hoffmann()):
         values.update(step.values)
     assert round(values["alpha_C"], 7) == 0.0524529 and values["p_N"] + values["p_D"] == pytest.approx(1)
     assert values["p_B"] + values["p_S"] == pytest.approx(values["p_D"])  # tokens are batch times steps
@@ -272,7 +272,7 @@ def test_kaplans_and_hoffmanns_exponents() -> None:
 
 
 def test_every_step_has_a_text_and_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    assert all(f"derive_{step.key}" in WORDS for name in derive.DERIVATIONS for step in derive.steps(name))
+    assert all(f"derive_{step.key}" in WORDS for found in derive.DERIVATIONS.values() for step in found())
     for derivation in answer(capsys, "derive", "--lang", "zh")["derivations"]:
         assert all(step["formula"] and step["latex"] and step["text"] and step["source"] for step in derivation["steps"])
 

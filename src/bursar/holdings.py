@@ -152,7 +152,7 @@ def weight_bytes(own: Holding, elements: Dim, plan: Plan) -> Dim:
 def copies_at_work(own: Holding, plan: Plan) -> Dim:
     """Bytes of the quantised copies of a gathered block."""
     rate = plan.recipe.rate
-    return size(own.block, rate["product"] - rate["weight"]) if plan.recipe.copies and plan.zero >= 3 else 0
+    return size(own.block, rate["product"] - rate["weight"]) if plan.zero >= 3 and plan.recipe.copies else 0
 
 
 def state_bytes(own: Holding, elements: Dim, plan: Plan) -> Dim:

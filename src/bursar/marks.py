@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar import recompute
@@ -20,6 +21,7 @@ from bursar.recompute import Spec, spec
 from bursar.tree import Block, Input, Mark, Nested, Op
 
 Part = tuple[str, int, Block]
+TOGETHER = (Gather, GatherOnce, Copy)  # what brings tokens together before a product
 
 
 class Module(NamedTuple):
@@ -32,10 +34,11 @@ class Module(NamedTuple):
     beside: str | None = None
 
     def lines(self, block: Block, prefix: str) -> list[str]:
-        """Those of its lines that a block has."""
+        """Those of its lines that a block has. What brings the tokens together for other lines is no module by itself."""
         if self.beside is not None and self.beside not in block.lines:
             return []
-        return [name for name, op in block.lines.items() if self.holds(prefix + name, op) and not isinstance(op, Input)]
+        found = [name for name, op in block.lines.items() if self.holds(prefix + name, op) and not isinstance(op, Input)]
+        return found if any(not isinstance(block.lines[name], TOGETHER) for name in found) else []
 
 
 def _core(path: str, op: Op) -> bool:
@@ -50,7 +53,7 @@ def _mlp(path: str, op: Op) -> bool:
     """Between the norm and the residual sum; what brings the tokens together for it is a part of it."""
     outside = ("norm", "post_norm", "add", "dropout", "sum")
     words = path.split(".")
-    return words[0] == "mlp" and (words[1] not in outside or isinstance(op, (Gather, GatherOnce, Copy)))
+    return words[0] == "mlp" and (words[1] not in outside or isinstance(op, TOGETHER))
 
 
 def _shared_experts(path: str, op: Op) -> bool:
@@ -69,7 +72,7 @@ def _latent_up(path: str, op: Op) -> bool:
     """What makes Q, K and V of the latents: norms, up-projections, rotations (`qkv_up_proj_and_rope_apply`)."""
     outside = ("core", "out", "norm", "add", "post_norm", "dropout", "q_down", "kv_down")
     words = path.split(".")
-    return words[0] == "attn" and (words[1] not in outside or isinstance(op, (Gather, GatherOnce, Copy)))
+    return words[0] == "attn" and (words[1] not in outside or isinstance(op, TOGETHER))
 
 
 # https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/core/transformer/transformer_config.py: recompute_modules
@@ -135,7 +138,8 @@ def _groups(layers: list[Part], chosen: Spec) -> Iterator[tuple[list[Part], bool
         yield waiting, True
 
 
-def together(blocks: Iterable[Block]) -> Block:
+@lru_cache(maxsize=256)
+def together(blocks: tuple[Block, ...]) -> Block:
     """Layers one after another as one block."""
     lines: dict[str, Op] = {}
     sources: dict[str, str] = {}
@@ -156,6 +160,7 @@ def together(blocks: Iterable[Block]) -> Block:
     return Block(lines, f"{kind}x{count}", block.sees)
 
 
+@lru_cache(maxsize=1024)
 def marked(block: Block, chosen: Spec, early: bool) -> Block:
     """A block whose operators know what of it runs again."""
     regions = _regions(block, chosen, "")

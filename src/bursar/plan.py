@@ -221,14 +221,20 @@ class Plan:
         """One rank's part of every pipeline stage that differs."""
         if self.many:
             return _stages(architecture, self, self.marked)
-        shape = Plan(
-            self.tensor, self.sequence, self.expert, self.expert_tensor, self.pipeline,
-            context=self.context, gathered=self.gathered, context_comm=self.context_comm, expert_load=self.expert_load,
-            schedule=self.schedule, virtual=self.virtual, layout=self.layout,
+        shape = replace(
+            self.cut, pipeline=self.pipeline, schedule=self.schedule, virtual=self.virtual, layout=self.layout,
             recompute=self.recompute if self.marked else "none", checkpoint=self.checkpoint if self.marked else "reentrant",
-            kernels=self.kernels if self.recipe.autocast else "fused", precision=self.precision if self.recipe.autocast else "bf16",
         )  # fmt: skip
         return _stages_cached(architecture, shape, self.marked)
+
+    @cached_property
+    def cut(self) -> Plan:
+        """What a rank's part of a block depends on; plans that share it share the part."""
+        return Plan(
+            self.tensor, self.sequence, self.expert, self.expert_tensor,
+            context=self.context, gathered=self.gathered, context_comm=self.context_comm, expert_load=self.expert_load,
+            kernels=self.kernels if self.recipe.autocast else "fused", precision=self.precision if self.recipe.autocast else "bf16",
+        )  # fmt: skip
 
     @cached_property
     def whole(self) -> Plan:
@@ -269,13 +275,21 @@ def _stages(architecture: Architecture, plan: Plan, marked: bool) -> tuple[Stage
 
     def part(block: Block) -> Block:
         if id(block) not in cut:
-            own = plan.block(block)
-            cut[id(block)] = plan.cast(own, architecture.family) if plan.recipe.autocast else own
+            cut[id(block)] = (_part if plan.many else _part_once)(block, plan.cut, architecture.family)
         return cut[id(block)]
 
     whole = pipeline.stages(architecture, plan.pipeline, plan.schedule, plan.virtual, plan.layout)
     cuts = [replace(stage, chunks=tuple([chunk.each(part) for chunk in stage.chunks])) for stage in whole]
     return tuple([_recomputed(stage, plan, done) for stage in cuts] if marked else cuts)
+
+
+def _part(block: Block, cut: Plan, family: str) -> Block:
+    """One rank's part of a block."""
+    own = cut.block(block)
+    return cut.cast(own, family) if cut.recipe.autocast else own
+
+
+_part_once = lru_cache(maxsize=1024)(_part)
 
 
 def _recomputed(stage: Stage, plan: Plan, done: dict[object, Block]) -> Stage:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -40,7 +41,7 @@ def rank(number: int, world: int, ports: list[int], runs: list[Asked], place: Pa
                 here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
                 os.environ.update({name: str(value) for name, value in here.items()})
             if asked["lost"] and number == world - 1:
-                running.Rank.step = lambda rank: os.kill(os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
+                running.Rank.step = partial(os.kill, os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
             print(json.dumps(step(asked["arguments"])), file=file, flush=True)
     os._exit(0)
 

@@ -20,16 +20,16 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="ranks are PyTorch's: pip install torch")
-pytest.importorskip("transformers", reason="models are transformers': pip install transformers")
-if not torch.distributed.is_available():
-    pytest.skip("this PyTorch has no torch.distributed", allow_module_level=True)
-
 from bursar import families
 from bursar.measure.distributed import recording
 from bursar.measure.distributed.families import FAMILIES, REFUSED
 from tests.measure.even import even
 from tests.oracle.small import SMALL
+
+torch = pytest.importorskip("torch", reason="ranks are PyTorch's: pip install torch")
+pytest.importorskip("transformers", reason="models are transformers': pip install transformers")
+if not torch.distributed.is_available():
+    pytest.skip("this PyTorch has no torch.distributed", allow_module_level=True)
 
 SIZES = "hidden_size=64,intermediate_size=96,num_attention_heads=8,num_key_value_heads=4,vocab_size=128,head_dim=8"
 H, F, V, A, K, SEQ = 64, 96, 128, 64, 32, 32  # widths: of the model, feed-forward, vocabulary, queries, keys; tokens
@@ -183,8 +183,8 @@ def test_full_sharding_by_hand() -> None:
 
 
 def test_whole_and_dealt_out_states_by_hand() -> None:
-    """Two micro-batches, one sum of all gradients. Dealt out, both ranks broadcast what they update: of parameters in pairs of equal
-    size each has one, and of the five norms, the smallest, one rank has one more."""
+    """Two micro-batches, one sum of all gradients. Dealt out, both ranks broadcast what they update: of parameters in pairs of
+    equal size each has one, and of the five norms, the smallest, one rank has one more."""
     both = 2 * LAYER + 2 * V * H + H
     first = step("gloo", 2, f"{LLAMA} --dp 2 --zero 0 --global-batch 4")["ranks"][0]
     assert sent(first, "data") == {"all_reduce": (1, both * 4)}
@@ -243,7 +243,7 @@ def test_every_family_is_run_or_refused_with_a_reason() -> None:
         (f"{LLAMA} --tp 3", "is not the 2 ranks"),
         (f"{LLAMA} --dp 1", "is not the 2 ranks"),
         (f"{LLAMA} --tp 2 --dp 2 --zero 1", "is not the 2 ranks"),
-        (f"{LLAMA} --dp 2 --ep 2", "without experts"),
+        (f"{LLAMA} --dp 2 --ep 2", "has no experts"),
         (f"{MIXTRAL} --dp 2 --ep 2 --zero 0", "beside FSDP2"),
         (f"{MIXTRAL} --tp 2 --sp", "experts are not cut by tp"),
         (f"{LLAMA} --dp 2 --zero 1 --shard-group 2", "shards no weights"),

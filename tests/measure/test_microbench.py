@@ -15,7 +15,7 @@ from bursar.calibrate import device_file
 from bursar.calibrate.device_file import Measured, Number
 from bursar.errors import BursarError
 from bursar.machines.devices import OWN, Rates, rates_of
-from bursar.measure import microbench
+from bursar.measure import fits, microbench, timing
 
 NEEDED = {
     "peak.fp32", "peak.bf16", "memory.capacity", "memory.bandwidth", "link.bandwidth", "link.domain", "node.devices",
@@ -73,8 +73,8 @@ def test_a_device_of_the_catalog_keeps_what_was_not_measured(tmp_path: Path) -> 
 def test_attention_saturates_as_it_was_made_to() -> None:
     lengths = (1024, 2048, 4096, 8192)
     rates = [555e12 * s / (s + 1205) for s in lengths]  # H100's fit of aiconfigurator's table
-    assert microbench.saturation(lengths, rates) == pytest.approx((555e12, 1205))
-    assert microbench.saturation((1, 2), (5.0, 4.0)) == (4.5, 0.0)  # nothing rises: the mean
+    assert fits.saturation(lengths, rates) == pytest.approx((555e12, 1205))
+    assert fits.saturation((1, 2), (5.0, 4.0)) == (4.5, 0.0)  # nothing rises: the mean
 
 
 def test_collectives_are_what_they_were_made_of() -> None:
@@ -82,18 +82,46 @@ def test_collectives_are_what_they_were_made_of() -> None:
     sizes = [2**power for power in (20, 22, 24, 26, 28)]
     each = 7 / 8 / 341e9
     taken = [12.8e-6 + each * (size + (1.1 * 2**20 * size) ** 0.5) for size in sizes]
-    latency, slope, root = microbench.collective(sizes, taken)
+    latency, slope, root = fits.collective(sizes, taken)
     assert (latency, slope, (root / slope) ** 2) == pytest.approx((12.8e-6, each, 1.1 * 2**20), rel=1e-6)
-    straight = microbench.collective(sizes, [each * size for size in sizes])
+    straight = fits.collective(sizes, [each * size for size in sizes])
     assert straight == pytest.approx((0, each, 0), rel=1e-6, abs=1e-9)
     with pytest.raises(BursarError, match="no bandwidth"):
-        microbench.collective(sizes, [1.0] * 5)
+        fits.collective(sizes, [1.0] * 5)
 
 
 def test_work_is_timed_as_often_as_it_takes() -> None:
     calls = []
-    taken = microbench.seconds(lambda: calls.append(1), torch.device("cpu"), 0.005)
+    taken = timing.seconds(lambda: calls.append(1), torch.device("cpu"), 0.005)
     assert taken * len(calls) >= 0.005 > taken
+
+
+def test_work_on_a_gpu_is_timed_by_events_with_a_cold_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three runs to warm up; five to see how long one takes, 4 ms; then as many as 40 ms ask for, ten. Before each the cache is
+    flushed, outside of its two events; nothing is read before all are done. One run that was disturbed does not count."""
+    log: list[str] = []
+
+    class Event:
+        made = 0
+
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+            Event.made += 1
+            self.pair = (Event.made - 1) // 2
+
+        def record(self) -> None:
+            log.append("event")
+
+        def elapsed_time(self, ended: Event) -> float:
+            assert log[-1] == "synchronize" and ended.pair == self.pair
+            return 90.0 if self.pair == 7 else 4.0
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("synchronize"))
+    taken = timing.on_gpu(lambda: log.append("work"), lambda: log.append("flush"), 0.04)
+    assert taken == pytest.approx(0.004)
+    run = ["flush", "event", "work", "event"]
+    assert log == ["work"] * 3 + run * 5 + ["synchronize"] + run * 10 + ["synchronize"]
 
 
 @pytest.mark.parametrize("on", ["meta", "tpu", *([] if torch.cuda.is_available() else ["cuda"])])

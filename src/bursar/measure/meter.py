@@ -13,103 +13,24 @@ backward pass; HFU is their rate over the same peak. The clock stops for nothing
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from bursar.errors import BursarError
 from bursar.machines.devices import Device
-from bursar.machines.devices import device as device_named
-from bursar.measure import machines
 from bursar.measure.batches import Later, given_lengths, read
-from bursar.measure.lengths import Batch, Counting, Flops
-from bursar.measure.memory_use import Gap, Standing, Use, gaps, use
+from bursar.measure.counted import architecture
+from bursar.measure.counted import peak as peak_of
+from bursar.measure.lengths import Batch, Counting
+from bursar.measure.memory_use import Standing, gaps, use
+from bursar.measure.reading import Reading, Sums
 from bursar.measure.sinks import sinks
 from bursar.measure.traced_batches import Traced
-from bursar.model import Model, load
-from bursar.precision import recipe
 from bursar.training import Training
-from bursar.tree import Architecture
-
-NONE = Flops(0, 0, 0)
-DTYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What went through in some steps of all data-parallel ranks: tokens (None where the model has none) with and without padding,
-    model and executed FLOPs, seconds of the loop. `devices` share them; `peak` is the dense peak of one, None where not known.
-    `memory` and its `gaps` are of this rank."""
-
-    step: int
-    steps: int
-    seconds: float
-    samples: int
-    tokens: int | None
-    tokens_run: int | None
-    model_flops: int
-    executed_flops: int
-    devices: int
-    peak: float | None
-    memory: Use
-    gaps: tuple[Gap, ...]
-
-    @property
-    def tokens_per_s(self) -> float | None:
-        return None if self.tokens is None else self.tokens / self.seconds
-
-    @property
-    def model_tflops_per_device(self) -> float:
-        return self.model_flops / self.seconds / self.devices / 1e12
-
-    @property
-    def mfu(self) -> float | None:
-        return None if self.peak is None else self.model_flops / (self.seconds * self.devices * self.peak)
-
-    @property
-    def hfu(self) -> float | None:
-        return None if self.peak is None else self.executed_flops / (self.seconds * self.devices * self.peak)
-
-    def values(self) -> dict[str, int | float]:
-        """What a logger takes: numbers by name, those left out that are not known."""
-        found = {
-            "seconds_per_step": self.seconds / self.steps,
-            "samples_per_s": self.samples / self.seconds,
-            "tokens_per_s": self.tokens_per_s,
-            "padding": None if not self.tokens_run or self.tokens is None else 1 - self.tokens / self.tokens_run,
-            "model_flops": self.model_flops,
-            "executed_flops": self.executed_flops,
-            "model_tflops_per_device": self.model_tflops_per_device,
-            "mfu": self.mfu,
-            "hfu": self.hfu,
-            **{f"memory_{part}": value for part, value in self.memory._asdict().items()},
-            **{f"memory_gap_{gap.part}": gap.difference for gap in self.gaps},
-        }
-        return {key: value for key, value in found.items() if value is not None}
-
-
-@dataclass
-class Sums:
-    """What has gone through since a reading."""
-
-    steps: int = 0
-    samples: int = 0
-    tokens: int = 0
-    run: int = 0
-    model: int = 0
-    executed: int = 0
-
-    def enter(self, batch: Batch, flops: Flops) -> None:
-        self.samples += len(batch.lengths)
-        self.tokens += batch.tokens
-        self.run += batch.run
-        self.model += flops.model
-        self.executed += flops.executed
 
 
 class Meter:
@@ -157,30 +78,14 @@ class Meter:
         self.replica, self.ranks, self.group = replica, ranks, group
         self.at = next((p.device for p in self.module.parameters()), torch.device("cpu")) if self.module else torch.device("cpu")
         mode = recompute or (job.plan.recompute if job else "none")
-        tree = _architecture(model, config, job)
+        tree = architecture(model, config, job)
         self.counting = Traced(model) if tree is None else Counting(tree, mask, mode, images)
-        self.peak = peak if peak is not None else self._peak(device, precision)
+        self.peak = peak if peak is not None else peak_of(self.module, self.at, job, device, precision)
         self.sinks, self.standing = sinks(log), Standing(self.module)
         self.steps = 0
         self.sums = Sums()
         self.later: list[Later] = []
         self.began: float | None = None
-
-    def _peak(self, device: str | Device | None, precision: str | None) -> float | None:
-        """FLOP/s of one device at its dense peak; None on a CPU, which the catalog has no peak of."""
-        named = device_named(device) if isinstance(device, str) else device
-        found = named or (self.job and self.job.device) or machines.here(self.at)
-        if found is None:
-            return None
-        if precision is None and self.job is None:
-            dtype = next((p.dtype for p in self.module.parameters()), None) if self.module else None
-            if dtype not in DTYPES:
-                raise BursarError(
-                    "the dtype that runs is not known", field="precision", value=dtype, valid="precision=NAME or peak=FLOP/s"
-                )
-            precision = DTYPES[dtype]
-        chosen = recipe(precision) if precision is not None else self.job.plan.recipe  # type: ignore[union-attr]
-        return found.peak(chosen.compute).si
 
     def add(self, batch: Any = None, *, lengths: Any = None) -> None:
         """A micro-batch that goes through the model: the mapping or the tensors that it is called with, or the lengths of its
@@ -251,37 +156,3 @@ class Meter:
         every: list[Any] = [None] * count
         torch.distributed.all_gather_object(every, own, group=self.group)
         return (*[sum(column) for column in zip(*every, strict=True)], count)
-
-
-def _architecture(given: Any, config: Any, job: Training | None) -> Architecture | None:
-    """What is counted; None for a module that has no config.
-
-    Raises BursarError where a module has other parameters than its config says, or some that are not trained."""
-    if config is not None:
-        return _read(config).architecture
-    if job is not None:
-        return job.architecture
-    if not isinstance(given, torch.nn.Module):
-        return _read(given).architecture
-    own: Any = getattr(given, "config", None)
-    if not hasattr(own, "to_json_string"):
-        return None
-    found = load(json.loads(own.to_json_string()))  # a config.json as transformers writes it
-    steering = sum(tensor.numel() for name, tensor in given.named_buffers() if name.endswith("e_score_correction_bias"))
-    here = sum(parameter.numel() for parameter in given.parameters()) + steering
-    if here != found.params() or not all(parameter.requires_grad for parameter in given.parameters()):
-        raise BursarError(
-            f"{type(given).__name__} has {here:,} parameters, its config {found.params():,}, or some are frozen", field="model",
-            valid="config=MODEL, a bursar Model of what is trained (Model.tuned(plan)), or job=",
-        )  # fmt: skip
-    return found.architecture
-
-
-def _read(given: Any) -> Model:
-    if isinstance(given, (str, dict)):
-        return load(given)
-    if isinstance(given, Model):
-        return given
-    raise BursarError(
-        f"no meter for {type(given).__name__}", field="model", valid="a module, a Model, a config, a name of the catalog"
-    )

@@ -14,14 +14,11 @@ peak, so that a utilization is one of what was seen.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from statistics import median
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -29,11 +26,12 @@ from bursar.calibrate.device_file import Measured, Number
 from bursar.errors import BursarError
 from bursar.machines.devices import Device
 from bursar.machines.roofline import HEAD
-from bursar.measure import machines
+from bursar.measure import collectives, machines
+from bursar.measure.fits import saturation
+from bursar.measure.timing import seconds, wait
 from bursar.ops.linear import Loss
 from bursar.step import Step
 
-COLD, TIMES = 5, 41  # of a collective
 BACKWARD = 2.5  # FLOPs of the backward pass of an attention core, which computes its scores again, over the forward pass
 WIDE = torch.bfloat16  # what rates of products and of traffic are measured in
 SMALLER = HEAD // 2
@@ -67,7 +65,7 @@ def measured(on: str, *, quick: bool = False) -> Measured | None:
     device = _there(on)
     sizes = QUICK if quick else FULL
     catalogued = _catalogued(device)
-    talk = _collectives(device, sizes)
+    talked = collectives.talk(device, sizes.messages)
     if int(os.environ.get("RANK", "0")):
         return None
     about = machines.described(device)
@@ -77,7 +75,7 @@ def measured(on: str, *, quick: bool = False) -> Measured | None:
     if catalogued is None:
         found |= _surroundings(device, found)
     link = catalogued.link.si if catalogued else found["link.bandwidth"].value * 1e9
-    found |= {f"rates.{name}": number for name, number in _linked(talk, link).items()}
+    found |= {f"rates.{name}": number for name, number in collectives.rates(talked, link).items()}
     texts = {"name": str(about["device"]), **({"like": catalogued.id} if catalogued else {})}
     software = ", ".join(
         [f"{key} {about[key]}" for key in ("torch", "cuda", "driver", "threads", "bursar") if about[key] is not None]
@@ -89,7 +87,11 @@ def _there(on: str) -> torch.device:
     if on not in ("cpu", "cuda") or (on == "cuda" and not torch.cuda.is_available()):
         valid = "cpu, cuda" if torch.cuda.is_available() else "cpu"
         raise BursarError(f"nothing is measured on {on}", field="on", value=on, valid=valid)
-    return torch.device(on, int(os.environ.get("LOCAL_RANK", "0"))) if on == "cuda" else torch.device(on)
+    if on == "cpu":
+        return torch.device(on)
+    found = torch.device(on, int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(found)  # whose streams events are recorded on
+    return found
 
 
 def _catalogued(device: torch.device) -> Device | None:
@@ -98,27 +100,6 @@ def _catalogued(device: torch.device) -> Device | None:
         return machines.here(device)
     except BursarError:
         return None
-
-
-def seconds(work: Callable[[], Any], device: torch.device, least: float) -> float:
-    """Seconds of a piece of work, run again and again for so long at the least."""
-    work()
-    times = 1
-    while True:
-        _wait(device)
-        start = time.perf_counter()
-        for _ in range(times):
-            work()
-        _wait(device)
-        taken = time.perf_counter() - start
-        if taken >= least:
-            return taken / times
-        times = max(2 * times, round(times * least / max(taken, 1e-9)))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _base(found: dict[str, Number], catalogued: Device | None, key: str) -> float:
@@ -188,14 +169,6 @@ def _attention(device: torch.device, sizes: Sizes, peak: float) -> dict[str, Num
     return found
 
 
-def saturation(lengths: Sequence[float], rates: Sequence[float]) -> tuple[float, float]:
-    """R and s₀ of R·s / (s + s₀), by least squares in 1/rate = 1/R + s₀/R · 1/s; s₀ is no less than zero."""
-    slope, level = np.polyfit(1 / np.array(lengths, dtype=float), 1 / np.array(rates, dtype=float), 1)
-    if slope <= 0 or level <= 0:
-        return float(np.mean(rates)), 0.0
-    return float(1 / level), float(slope / level)
-
-
 def _core(device: torch.device, sizes: Sizes, length: int, head: int) -> tuple[float, float]:
     """FLOP/s of a causal attention core forward, and of its backward pass over that."""
     shape = (1, sizes.heads, length, head)
@@ -244,7 +217,7 @@ def _overhead(device: torch.device, sizes: Sizes) -> Number:
 
     if device.type == "cuda":
         chain()
-        _wait(device)
+        wait(device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             chain()
@@ -265,75 +238,3 @@ def _surroundings(device: torch.device, found: dict[str, Number]) -> dict[str, N
         "link.domain": Number(ranks, "devices", "ranks that measured"),
         "node.devices": Number(ranks, "devices", "ranks that measured"),
     }
-
-
-def _collectives(device: torch.device, sizes: Sizes) -> dict[str, list[tuple[int, float]]]:
-    """Sizes and seconds of gathers and all-reduces, where several ranks run."""
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    if ranks == 1:
-        return {}
-    if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) != ranks:
-        raise BursarError("collectives are measured within a node", field="measure", value=ranks, valid="torchrun with one node")
-    from torch import distributed
-
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    # the later name of what the earlier ones still have
-    gather = getattr(distributed, "all_gather_single", None) or distributed.all_gather_into_tensor
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    found: dict[str, list[tuple[int, float]]] = {"link": [], "all_reduce": []}
-    for size in sizes.messages:
-        whole = torch.zeros(size // WIDE.itemsize // ranks * ranks, device=device, dtype=WIDE)
-        own = torch.zeros(whole.numel() // ranks, device=device, dtype=WIDE)
-        found["link"].append((size, _together(partial(gather, whole, own), device)))
-        found["all_reduce"].append((size, _together(partial(distributed.all_reduce, whole), device)))
-    distributed.destroy_process_group()
-    return found
-
-
-def _together(work: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of a collective, which all ranks run as often: the median, as one rank that is late keeps all waiting."""
-    taken = []
-    for _ in range(COLD + TIMES):
-        _wait(device)
-        start = time.perf_counter()
-        work()
-        _wait(device)
-        taken.append(time.perf_counter() - start)
-    return median(taken[COLD:])
-
-
-def _linked(talk: dict[str, list[tuple[int, float]]], link: float) -> dict[str, Number]:
-    """Rates of the link from the seconds of collectives; S₀ is that of eight ranks (`network`)."""
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    found: dict[str, Number] = {}
-    for name, volume in (("link", 1), ("all_reduce", 2)):
-        if name not in talk:
-            continue
-        latency, each, root = collective(*zip(*talk[name], strict=True))
-        rate = volume * (ranks - 1) / ranks / each
-        note = f"{ranks} ranks: {rate / 1e9:.4g} GB/s"
-        found[name] = Number(rate / link, "1", note)
-        found[f"{name}_latency"] = Number(latency * 1e6, "us", note)
-        found[f"{name}_small"] = Number((root / each) ** 2 * 8 / ranks / 2**20, "MiB", note)
-    return found
-
-
-def collective(sizes: Sequence[float], taken: Sequence[float]) -> tuple[float, float, float]:
-    """α, a and b of t = α + a·S + b·√S, none below zero, by least squares of relative errors."""
-    s, t = np.array(sizes, dtype=float), np.array(taken, dtype=float)
-    columns = {"latency": np.ones_like(s), "each": s, "root": np.sqrt(s)}
-    while True:
-        matrix = np.stack([column / t for column in columns.values()], axis=1)
-        values = dict(zip(columns, np.linalg.lstsq(matrix, np.ones_like(t), rcond=None)[0], strict=True))
-        drop = [name for name in ("latency", "root") if values.get(name, 0) < 0]
-        if not drop and values["each"] <= 0:
-            drop = [name for name in ("root",) if name in columns]
-        if not drop:
-            break
-        del columns[min(drop, key=lambda name: values[name])]
-    if values["each"] <= 0:
-        raise BursarError(
-            "collectives that take no longer for more bytes say no bandwidth", field="measure", valid="a quieter machine"
-        )
-    return float(values.get("latency", 0.0)), float(values["each"]), float(values.get("root", 0.0))

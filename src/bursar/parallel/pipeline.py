@@ -148,6 +148,7 @@ def _between(trunk: list[Part], start: int, end: int) -> list[Part]:
     return parts
 
 
+@lru_cache(maxsize=256)
 def untied(tail: tuple[Block, ...]) -> tuple[Block, ...]:
     """The tail on a stage without the embedding: the first operator tied to a table it cannot see holds a copy of it."""
     here = {name for block in tail for name, op in block.lines.items() if isinstance(op, (Embedding, Head)) and op.tied is None}

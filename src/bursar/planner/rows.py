@@ -73,9 +73,7 @@ class Rows(Training):
         """Bytes of all micro-batches in flight on the rank of each kind that has most."""
         every = schedule(self.plan.schedule).splits
         ranks = [stage.indices if every else stage.indices[:1] for stage in self.stages]
-        return tuple(
-            [peaks.most_in_flight(*of, self.plan, self.micro_batches) for of in zip(ranks, self.stage_loads, strict=True)]
-        )
+        return tuple([peaks.most_in_flight(*of, self.plan, self.micro_batches) for of in zip(ranks, self.stage_loads, strict=True)])
 
     @cached_property
     def work(self) -> tuple[Dim, ...]:

@@ -22,8 +22,8 @@ from bursar.training import Training
 
 
 class Group(NamedTuple):
-    """Plans of one structure: what they share, their recompute modes (rows), their degrees by column, and how each is cut. `peak` and
-    `step_s` are bytes and seconds by row and column."""
+    """Plans of one structure: what they share, their recompute modes (rows), their degrees by column, and how each column is cut.
+    `peak` and `step_s` are bytes and seconds by row and column."""
 
     plan: Plan
     modes: tuple[str, ...]

@@ -1,8 +1,8 @@
 """What all plans of a space share, worked out once: bytes and seconds of every block, each way it is cut and recomputed.
 
-How a block is cut does not depend on the pipeline, its schedule, data parallelism or ZeRO. The columns of a stack are the degrees of
-every way to cut blocks, one way after another; its rows are the recompute modes. What all modes have in common is one row, and what
-all plans have in common is a number: arrays meet by broadcasting, so that nothing is worked out for more plans than differ in it.
+How a block is cut does not depend on the pipeline, its schedule, data parallelism or ZeRO. The columns of a stack are the degrees
+of every way to cut blocks, one way after another; its rows are the recompute modes. What all modes have in common is one row, and
+what all plans have in common is a number: arrays meet by broadcasting, and nothing is worked out for more plans than differ in it.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _Blocks:
         self.costs: dict[tuple[int, str], Cost] = {}
         self.plans: dict[str, Plan] = {}
         self.modules: dict[int, list[str]] = {}
-        self.known: dict[int, tuple[Wired, list[Timed], Dim, Dim]] = {}
+        self.known: dict[int, tuple[Wired, tuple[Timed, ...], Dim, Dim]] = {}
 
     def cost(self, block: Block, mode: str, *, layer: bool) -> Cost:
         """The cost of a block under a recompute mode."""
@@ -181,14 +181,14 @@ class _Blocks:
             self.plans[mode] = replace(self.training.plan, recompute=mode)
         return self.plans[mode]
 
-    def _whatever_mode(self, block: Block) -> tuple[Wired, list[Timed], Dim, Dim]:
-        """What is the same under every recompute mode: tensors and seconds of lines, and seconds of the gradients of weights with the
+    def _whatever_mode(self, block: Block) -> tuple[Wired, tuple[Timed, ...], Dim, Dim]:
+        """What is the same under every recompute mode: tensors and seconds of lines, seconds of the gradients of weights, and the
         bytes that wait for them."""
         if id(block) not in self.known:
             own, training = self._block(block), self.training
             job = training.step, training.plan, training.kernels
             self.known[id(block)] = (
-                peaks.wired_of(own, *job), step_time.timed(own, *job, training.machine),
+                peaks.wired_of(own, *job), tuple(step_time.timed(own, *job, training.machine)),
                 schedule_time.weight_pass(own, *job, training.machine), peaks.waiting(own, *job),
             )  # fmt: skip
         return self.known[id(block)]

@@ -16,7 +16,7 @@ DEGREES = ("tensor", "context", "pipeline", "data", "expert", "micro_batch")
 
 
 def refusal(space: Space) -> PlanError | None:
-    """The error of a search without a plan, about the plan of its space that comes nearest to one; None where the rules allow one."""
+    """The error of a search without a plan, about the cut of its space that comes nearest; None where the rules allow one."""
     found = [(_broken(space, plan), plan) for plan in islice(_cuts(space), MOST)]
     problems, plan = min(found, key=lambda one: len(one[0]), default=([], None))
     if plan is None or not problems:

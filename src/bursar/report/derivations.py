@@ -11,7 +11,7 @@ from rich.text import Text
 from bursar.report.words import say
 
 
-def derivations(payload: dict[str, Any], lang: str, console: Console) -> None:
+def derivations(payload: Mapping[str, Any], lang: str, console: Console) -> None:
     """Print derivations with their sources."""
     for derivation in payload["derivations"]:
         console.print(Text(derivation["name"], style="bold"))

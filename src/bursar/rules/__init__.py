@@ -16,16 +16,22 @@ __all__ = ["OF_A_CUT", "OF_RANKS", "RULES", "Job", "Rule", "check", "mask"]
 RULES: tuple[Rule, ...] = (
     Rule("seq", "the length stays within learned positions", schedules.of_length, of_a_cut=True),
     Rule(
-        "tp", "tp divides the heads and the feed-forward width; it divides the KV heads or is a multiple of them", degrees.of_tensor, of_a_cut=True
+        "tp",
+        "tp divides the heads and the feed-forward width; it divides the KV heads or is a multiple of them",
+        degrees.of_tensor,
+        of_a_cut=True,
     ),
     Rule(
         "cp",
         "cp spreads attention and what works token by token; 2·cp (ulysses: cp) divides the length, with ulysses tp·cp the heads",
-        degrees.of_context, of_a_cut=True,
+        degrees.of_context,
+        of_a_cut=True,
     ),
     Rule("sp", "with sequence parallelism tp divides the tokens of a micro-batch", degrees.of_sequence, of_a_cut=True),
     Rule("ep", "ep divides the number of experts; with tp it needs sequence parallelism", degrees.of_expert, of_a_cut=True),
-    Rule("expert_load", "a rank receives at most all token copies, an expert every token once", degrees.of_expert_load, of_a_cut=True),
+    Rule(
+        "expert_load", "a rank receives at most all token copies, an expert every token once", degrees.of_expert_load, of_a_cut=True
+    ),
     Rule("etp", "etp divides tp and an expert's width; ep·etp divides tp·cp·dp", degrees.of_expert_tensor),
     Rule(
         "sharding",

@@ -31,8 +31,8 @@ class Demand(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule of validity: the option it is about, its text for the docs, its demands on a plan, and whether it asks of a plan how its
-    blocks are cut and nothing else (not of the pipeline, its schedule, data parallelism or the batch)."""
+    """A rule of validity: the option it is about, its text for the docs, its demands on a plan, and whether it asks how blocks are
+    cut and nothing else (not of the pipeline, its schedule, data parallelism or the batch)."""
 
     field: str
     text: str

@@ -95,9 +95,8 @@ def _positive(text: object, column: str, number: int, where: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < MOST:
-        raise PlanError(
-            f"{column} of line {number} is {shown(text)}", field=column, value=text, valid=f"a positive number below {MOST:g}", where=where
-        )
+        valid = f"a positive number below {MOST:g}"
+        raise PlanError(f"{column} of line {number} is {shown(text)}", field=column, value=text, valid=valid, where=where)
     return value
 
 

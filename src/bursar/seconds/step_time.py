@@ -9,7 +9,7 @@ collective that runs beside a pass costs what outlasts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -74,26 +74,30 @@ class Timed(NamedTuple):
     back: Dim
 
 
-def timed(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> list[Timed]:
-    """The lines of a block. What is no collective plans of ints share, whatever their groups."""
-    found = (_operators if plan.many else _operators_once)(block, step, plan.recipe, kernels, machine.roofline)
+def timed(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> Iterator[Timed]:
+    """The lines of a block in order. What is no collective plans of ints share, whatever their groups."""
     width = plan.recipe.rate["activation"]
-    return [Timed(x.line, *collective(x.line, x.line.op, width, machine, plan)) if x.there is None else x for x in found]
+    for known in (_operators if plan.many else _operators_once)(block, step, plan.recipe, kernels, machine.roofline):
+        op = known.line.op
+        yield Timed(known.line, *collective(known.line, op, width, machine, plan)) if isinstance(op, Collective) else known
 
 
-def _operators(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> list[Timed]:
+def _operators(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> Iterator[Timed]:
     """The same without the seconds of collectives."""
-    lines, rate = block.walk(step), recipe.rate
-    return [Timed(x, *((None, 0) if isinstance(x.op, Collective) else seconds(x, kernels.of(x.op), rate, roof))) for x in lines]
+    for line in block.walk(step):
+        apart = isinstance(line.op, Collective)
+        yield Timed(line, *((0, 0) if apart else seconds(line, kernels.of(line.op), recipe.rate, roof)))
 
 
-_operators_once = lru_cache(maxsize=1024)(_operators)
+@lru_cache(maxsize=1024)
+def _operators_once(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> tuple[Timed, ...]:
+    return tuple(_operators(block, step, recipe, kernels, roof))
 
 
 def pace(
-    block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str, lines: list[Timed] | None = None
+    block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str, lines: Iterable[Timed] | None = None
 ) -> Pace:
-    """Seconds of one micro-batch through one block; `lines` are those of the block before it is recomputed, where they are known."""
+    """Seconds of one micro-batch through one block; `lines` are those of the block before it is recomputed, if they are known."""
     forward: Dim = 0
     backward: Dim = 0
     again: Dim = 0
@@ -103,7 +107,8 @@ def pace(
     launched = 0
     hides = "tensor" in plan.overlap and plan.sequence
     every = timed(block, step, plan, kernels, machine) if lines is None else _again(block, step, lines)
-    for (_, op, *_), there, back in every:
+    for line, there, back in every:
+        op = line.op
         again_too = recompute.runs_again(op, mode)
         if isinstance(op, Collective):
             if op.group == "context":
@@ -134,7 +139,7 @@ def pace(
     return own._replace(launching=launching(calls, machine.launch, sum(own)))
 
 
-def _again(block: Block, step: Step, lines: list[Timed]) -> Iterator[Timed]:
+def _again(block: Block, step: Step, lines: Iterable[Timed]) -> Iterator[Timed]:
     """The lines of a recomputed block, whose operators are marked, with the same seconds."""
     return (known._replace(line=line) for line, known in zip(block.walk(step), lines, strict=True))
 
@@ -236,8 +241,8 @@ def collective(line: Line, op: Collective, width: int | Fraction, machine: Machi
 
 
 def _sorting(line: Line, op: Collective, payload: Dim, machine: Machine) -> Dim:
-    """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several; and
-    of padding each expert's to blocks that narrow products take, or back (Megatron-Core, TEGroupedMLP.quantization_padding)."""
+    """Seconds of putting copies that arrived from rank after rank in the order of the experts, or back, where there are several;
+    and of padding each expert's to blocks that narrow products take, or back (Megatron-Core, TEGroupedMLP.quantization_padding)."""
     several = at_most(line.instances - 1, 1) * at_most(op.ways - 1, 1)
     sorting = several * machine.roofline.moved("experts", 2 * payload, 1)
     return sorting + machine.roofline.traffic(2 * payload, 1) if machine.roofline.cast_bytes else sorting

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -50,13 +51,15 @@ def parser() -> Parser:
 
 def answer(model: str, given: dict[str, Any]) -> dict[str, Any] | None:
     """Runs a step; the object to print on the first rank, None on others."""
-    from bursar.measure.distributed import asking, comparing, group, recording, running
+    from bursar.measure.distributed import asking
 
     asked = asking.options(given)
     world = asked["fake"] or int(os.environ.get("WORLD_SIZE", "1"))
     plan = asking.plan_of(asked, world)
     whole = asking.model_of(model, asked)
     job = asking.job_of(whole, plan, asked)
+    from bursar.measure.distributed import comparing, group, recording, running  # a plan is refused before PyTorch is imported
+
     device = group.device_of("cpu" if asked["fake"] else asked["device"])
     with group.joined(device, asked["timeout"], asked["fake"], asked["rank"]):
         found = running.measured(whole, job, device)
@@ -118,6 +121,8 @@ def _first() -> bool:
 
 
 if __name__ == "__main__":
+    if not os.environ.get("BURSAR_DEBUG"):
+        warnings.simplefilter("ignore")  # every rank would print PyTorch's
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

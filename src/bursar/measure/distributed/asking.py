@@ -84,7 +84,10 @@ LIMITS = (
         "FP32 masters of bf16 weights are FSDP2's", "fp32, bf16-pure; or dp and zero of 2 and more",
     ),
     Limit("sp", lambda a: a["sp"] and a["tp"] == 1, "sp shares tokens over tp ranks", "--tp 2 and more"),
-    Limit("schedule", lambda a: a["schedule"] not in (None, *SCHEDULES), "schedule={schedule}: PyTorch has none of that name", tuple(SCHEDULES)),
+    Limit(
+        "schedule", lambda a: a["schedule"] not in (None, *SCHEDULES), "schedule={schedule}: PyTorch has none of that name",
+        tuple(SCHEDULES),
+    ),
     Limit(
         "zero", lambda a: a["zero"] == 3 and a["dp"] > 1 and a["pp"] > 1,
         "a pipeline keeps the weights of its chunks whole for all micro-batches", "0, 1, 2 with pp",
@@ -94,15 +97,15 @@ LIMITS = (
         "zero={zero} is DistributedDataParallel, which takes no weights that tp cuts", "2, 3 with tp",
     ),
     Limit(
-        "schedule", lambda a: a["dp"] > 1 and a["schedule"] in SPLIT, "schedule={schedule} puts gradients of weights off, which dp adds up",
-        tuple(name for name in SCHEDULES if name not in SPLIT),
+        "schedule", lambda a: a["dp"] > 1 and a["schedule"] in SPLIT,
+        "schedule={schedule} puts gradients of weights off, which dp adds up", [name for name in SCHEDULES if name not in SPLIT],
     ),
     Limit("shard_group", lambda a: a["shard_group"] and a["zero"] < 2, "zero={zero} shards no weights", "zero 2, 3"),
     Limit("shard_group", lambda a: a["shard_group"] and a["pp"] > 1, "replicas of shards are run without pp", "pp=1"),
     Limit("ep", lambda a: a["ep"] > 1 and a["precision"] != "fp32", "experts are spread in fp32", "precision=fp32"),
     Limit("ep", lambda a: a["ep"] > 1 and a["pp"] > 1, "experts are spread without pp", "pp=1"),
     Limit("ep", lambda a: a["ep"] > 1 and a["dp"] > 1 and a["zero"] < 2, "experts are spread beside FSDP2", "zero 2, 3"),
-    Limit("ep", lambda a: a["ep"] > 1 and a["dp"] == 1 and a["ep"] != a["tp"], "without dp every rank has experts of its own", "ep=tp"),
+    Limit("ep", lambda a: a["ep"] > 1 and a["dp"] == 1 and a["ep"] != a["tp"], "without dp a rank has its own experts", "ep=tp"),
     Limit("ep", lambda a: a["ep"] > 1 and a["shard_group"], "experts are spread without replicas of shards", "no shard_group"),
 )  # fmt: skip
 

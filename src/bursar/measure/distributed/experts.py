@@ -56,8 +56,8 @@ def _experts(mixture: Any, arrived: torch.Tensor, ranks: int) -> torch.Tensor:
 
 
 def average(chunk: Any, batches: int, ranks: int) -> None:
-    """Gradients of experts come from the tokens of `ranks` ranks, of a batch each `batches` of them: divided by how many batches they
-    are of, as those of weights that every rank has are."""
+    """Gradients of experts come from the tokens of `ranks` ranks, `batches` of which share a batch: divided by how many batches
+    these are, as gradients of weights that every rank has are."""
     for layer in chunk.layers:
         for mixture in of_layer(layer):
             for parameter in mixture.parameters():

@@ -21,8 +21,8 @@ _WHOLE: frozenset[str] = frozenset()
 FAMILIES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("glm4_moe", "kolibri1", "mixtral", "qwen3_moe"), _ALL),
     **dict.fromkeys((
-        "cohere", "cohere2", "ernie4_5", "gemma", "gemma2", "gemma3_text", "gpt_neox", "granite", "llama", "mistral", "nemotron", "olmo",
-        "phi", "qwen2", "qwen3", "starcoder2",
+        "cohere", "cohere2", "ernie4_5", "gemma", "gemma2", "gemma3_text", "gpt_neox", "granite", "llama", "mistral", "nemotron",
+        "olmo", "phi", "qwen2", "qwen3", "starcoder2",
     ), _DENSE),
     **dict.fromkeys((
         "deepseek_v2", "deepseek_v3", "granitemoe", "hunyuan_v1_moe", "jamba", "kimi_k2", "minimax", "minimax_m2",

@@ -110,7 +110,7 @@ def draw(chunk: Chunk, device: str) -> None:
     """Memory and random weights for what a rank holds of a chunk; tables that are no weights as transformers makes them."""
     chunk.to_empty(device=device)
     for index, parameter in enumerate(chunk.parameters()):
-        parameter._is_hf_initialized = True  # type: ignore[attr-defined]
+        parameter._is_hf_initialized = True
         local = parameter.to_local() if isinstance(parameter, DTensor) else parameter
         with torch.no_grad():
             if parameter.dim() == 1:

@@ -29,6 +29,11 @@ class Parameter(NamedTuple):
         """Elements of one rank where every parameter is cut by itself."""
         return int(fsdp.chunk(self.shape, ways))
 
+    def rows(self, ways: Dim, rank: int) -> int:
+        """Those that it has without padding: chunks of the last ranks are smaller, or empty."""
+        chunk = int(fsdp.chunk((self.shape[0],), ways))
+        return max(0, min(chunk, int(self.shape[0]) - rank * chunk)) * int(product(self.shape[1:]))
+
 
 def counted(job: Training, block: Block) -> list[Parameter]:
     """The parameters of a block as bursar counts them, experts of a layer together."""

@@ -23,7 +23,7 @@ from bursar.training import Training
 from bursar.tree import Block
 
 LEDGER = "ledger"
-FP32 = 4  # bytes of a number of the loss, which PyTorch takes in FP32
+FP32 = 4  # bytes of a number that is FP32 whatever the recipe
 FULL = 3  # the stage of ZeRO that FSDP2 is, with weights that are sharded again after the forward pass or not
 Parts = Callable[[Training, Block], list[Parameter]]
 
@@ -86,12 +86,15 @@ def _loss(job: Training, index: int) -> Iterator[Sent]:
 
 def _parts(job: Training, index: int) -> Iterator[Sent]:
     """Gradients that each rank has a part of: with sequence parallelism those of all weights outside regions, from the rank's own
-    tokens, else those of norms of heads, from its own heads. Once a step, or before FSDP2 scatters those of a micro-batch. (A
-    bias after a row-cut product gets its gradient from all tokens.)"""
+    tokens, else those of norms of heads, from its own heads. (A bias after a row-cut product gets its gradient from all tokens.)
+
+    They are added up once a step, or before FSDP2 scatters those of a micro-batch; of a pipeline it scatters sums, in their format."""
     plan = job.plan
     if plan.tensor == 1:
         return
-    each = job.micro_batches if plan.zero == FULL else 1
+    sharded, piped = plan.zero == FULL, plan.pipeline > 1
+    each = job.micro_batches if sharded and not piped else 1
+    rate = plan.recipe.rate["gradient" if sharded and piped else "weight"]
     whole = next(stage for stage in plan.whole.stages(job.architecture) if index in stage.indices)
     for (block, times), (before, _) in zip(stage_of(job, index).blocks(), whole.blocks(), strict=True):
         for name, op in block.lines.items():
@@ -99,7 +102,7 @@ def _parts(job: Training, index: int) -> Iterator[Sent]:
             if op.copies != plan.tensor or isinstance(op, Bias) or not (plan.sequence or inside):
                 continue
             sizes = [product(shape) for weight, shape in op.shapes().items() if weight not in BUFFERS]
-            bytes_ = each * times * int(size(sum(sizes), plan.recipe.rate["weight"]))
+            bytes_ = each * times * int(size(sum(sizes), rate))
             yield Sent("tensor", "all_reduce", each * times * len(sizes), bytes_, "parts")
 
 
@@ -167,8 +170,8 @@ def _replicated(job: Training, index: int) -> Iterator[Sent]:
             yield whole._replace(collective="all_reduce", cause="bucket")
         if plan.zero and one.carries == "weight":
             yield whole.without("owners")
-            owners = sum(share > 0 for share in _shares(job, index))
-            yield whole._replace(collective="broadcast", calls=owners, cause="owners")
+            nothing = _shares(job, index).count(0)  # ranks that have one number to broadcast in the place of parameters
+            yield whole._replace(collective="broadcast", calls=plan.data, bytes=whole.bytes + nothing * FP32, cause="owners")
 
 
 def _of_chunk(job: Training, chunk: Chunk) -> list[Parameter]:
@@ -201,34 +204,28 @@ def _messages(job: Training, index: int) -> Iterator[Sent]:
 # ── bytes held ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def kept(job: Training, index: int, rank: int) -> list[Kept]:
-    """Bytes of a rank between two steps, before gradients are dropped; `rank` is its place among data-parallel ranks."""
-    memory = job.memory()[index]
-    parts = {
-        "weights": memory.weights + memory.master_weights,
-        "gradients": memory.gradients,
-        "optimizer_state": memory.optimizer_state,
-    }
+def kept(job: Training, place: Mapping[str, int]) -> list[Kept]:
+    """Bytes of a rank at a place in the mesh between two steps, before gradients are dropped."""
+    memory, index = job.memory()[place["pipeline"]], place["pipeline"]
+    parts = {"weights": memory.weights + memory.master_weights, "gradients": memory.gradients, STATE: memory.optimizer_state}
     found = [Kept(part, int(bytes_)) for part, bytes_ in parts.items()]
-    return [*found, *[line for one in found for line in _stored(job, index, one, rank)], *_whole_embedding(job, index)]
+    return [*found, *[line for one in found for line in _otherwise(job, one, place)], *_whole_embedding(job, index)]
 
 
-def _stored(job: Training, index: int, one: Kept, rank: int) -> Iterator[Kept]:
-    """What PyTorch has otherwise: buffers, fused matrices that are padded as one, whole parameters dealt out to be updated."""
-    each = one.bytes // _elements(job, index, counted, one.part)
-    apart, fused = (_elements(job, index, parts, one.part) for parts in (partial(trained, fused=False), trained))
-    for value, cause in ((apart - _elements(job, index, counted, one.part), "buffers"), (fused - apart, "fused")):
+def _otherwise(job: Training, one: Kept, place: Mapping[str, int]) -> Iterator[Kept]:
+    """What PyTorch has otherwise: buffers, fused matrices that are padded as one, states that are not padded, whole parameters dealt
+    out to be updated."""
+    index, zero = place["pipeline"], job.plan.zero if one.part == STATE else 0
+    ledger, apart, fused = (_elements(job, index, parts) for parts in (counted, partial(trained, fused=False), trained))
+    own = fused
+    if zero == FULL:
+        own = _rows(job, place)
+    elif zero == 1:
+        own, (ledger, apart, fused) = _shares(job, index)[place["data"]], (_dealt(job, size) for size in (ledger, apart, fused))
+    each = one.bytes // ledger
+    for value, cause in ((apart - ledger, "buffers"), (fused - apart, "fused"), (own - fused, "owners" if zero == 1 else "uneven")):
         if value:
             yield Kept(one.part, each * value, cause)
-    if job.plan.zero == 1 and one.part == "optimizer_state":
-        yield Kept(one.part, each * (_shares(job, index)[rank] - fused), "owners")
-
-
-def _elements(job: Training, index: int, parts: Parts, part: str) -> int:
-    """Elements of one rank, each parameter cut by itself under FSDP2, the states of all together under ZeRO-1."""
-    ways = job.plan.shards if job.plan.zero == FULL else lambda group: 1
-    found = sum(times * one.shard(ways(one.group)) for block, times in stage_of(job, index).blocks() for one in parts(job, block))
-    return data.held(found, job.plan.data, 1).state if job.plan.zero == 1 and part == "optimizer_state" else found
 
 
 def _whole_embedding(job: Training, index: int) -> Iterator[Kept]:

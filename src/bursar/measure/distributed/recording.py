@@ -60,7 +60,7 @@ def replayed(record: Mapping[str, Any]) -> Iterator[Compared]:
     )
     ranks = [compared(job, _read(row)) for row in record["measured"][RANKS]]
     for places in alike(ranks):
-        first, of = ranks[places[0]], "rank " + ",".join(str(ranks[place]["rank"]) for place in places)
+        first, of = ranks[places[0]], ",".join(str(ranks[place]["rank"]) for place in places)
         for row in first["collectives"]:
             where = f"{of} {row['dimension']} {row['collective']}"
             for quantity, unit, seen in (("count", "1", "measured_count"), ("bytes", "B", "measured_bytes")):

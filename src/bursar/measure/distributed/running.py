@@ -26,6 +26,7 @@ from bursar.plan import Plan
 from bursar.training import Training
 
 DTYPES: Mapping[str, torch.dtype] = {"bf16-pure": torch.bfloat16}  # of weights at rest; else FP32
+ACTIVATIONS = {**DTYPES, "bf16": torch.bfloat16}
 FIRST = 1  # steps that set buffers up and agree on shapes
 ORDERED = 2  # DistributedDataParallel agrees on the order of its buckets in a second one
 
@@ -54,7 +55,7 @@ class Mesh(NamedTuple):
 
 
 def mesh_of(plan: Plan, device: str) -> Mesh:
-    """The mesh of a plan: the dimension that talks most is innermost. Experts are shared by neighbours, tensor-parallel ranks first."""
+    """The mesh of a plan: the dimension that talks most is innermost. Neighbours share experts, tensor-parallel ranks first."""
     shards = int(plan.shards("data"))
     shape = (plan.pipeline, plan.data // shards, shards, plan.tensor) if plan.zero else (plan.pipeline, 1, plan.data, plan.tensor)
     whole = init_device_mesh(device, shape, mesh_dim_names=("pipeline", "replicate", "data", "tensor"))
@@ -148,7 +149,7 @@ class Rank:
         batch = int(plan.micro_batch)
         ids, between = (batch, job.length), (batch, job.length // each, hidden)
         logits = (batch, job.length, vocab // plan.tensor)
-        return pipelines.Shapes(ids, between, logits, numbered - 1, DTYPES.get(plan.precision, torch.float32))
+        return pipelines.Shapes(ids, between, logits, numbered - 1, ACTIVATIONS.get(plan.precision, torch.float32))
 
     def step(self) -> None:
         """Gradients of all micro-batches, added up where ranks have parts of them, and the optimizer's step."""

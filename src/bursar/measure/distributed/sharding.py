@@ -17,15 +17,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bursar.measure.distributed import experts as mixtures
 
-# a precision of ours, as FSDP2's policy has it; parameters are FP32 in all of them
-POLICIES: Mapping[str, Mapping[str, torch.dtype]] = {"fp32": {}, "bf16": {"param_dtype": torch.bfloat16}}
-REDUCED: Mapping[str | None, Mapping[str, torch.dtype]] = {None: {}, "fp32": {"reduce_dtype": torch.float32}}
+GATHERED: Mapping[str, Mapping[str, torch.dtype]] = {"bf16": {"param_dtype": torch.bfloat16}}  # other precisions: as they rest
+REDUCED: Mapping[str | None, Mapping[str, torch.dtype]] = {"fp32": {"reduce_dtype": torch.float32}}
 MIB = 2**20
 
 
 def policy(precision: str, grad_dtype: str | None) -> MixedPrecisionPolicy:
     """In which dtype weights are gathered and gradients reduced."""
-    return MixedPrecisionPolicy(**POLICIES[precision], **(REDUCED[grad_dtype] if POLICIES[precision] else {}))
+    return MixedPrecisionPolicy(**GATHERED.get(precision, {}), **REDUCED.get(grad_dtype, {}))
 
 
 def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, reshard: bool, summed: bool) -> None:

@@ -93,7 +93,7 @@ def cut(chunk: Any, mesh: Any, sequence: bool) -> None:
 def _scaled_afterwards(embedding: nn.Module) -> None:
     """Vectors that an embedding scales (Gemma's) are scaled once their parts have met: before, DTensor would sum whole ones."""
     if type(embedding) is not nn.Embedding:
-        embedding.forward = MethodType(nn.Embedding.forward, embedding)  # type: ignore[method-assign]
+        embedding.forward = MethodType(nn.Embedding.forward, embedding)
         embedding.register_forward_hook(lambda module, given, made: made * local(module.embed_scale))
 
 
