@@ -1,6 +1,6 @@
 """Every model of the catalog at full size, predicted beside the module that transformers builds of it, as Markdown.
 
-Run: python -m benchmarks.verify rows [NAME...] >> rows.jsonl      (seconds to a minute a model; several may run at once)
+Run: python -m benchmarks.verify rows [NAME...] >> rows.jsonl      (ten seconds to three minutes a model, 45 minutes all)
      python -m benchmarks.verify table rows.jsonl > docs/verify.md
 """
 
@@ -18,11 +18,12 @@ HEAD = """# Predicted beside measured
 
 Made by `benchmarks/verify.py`; do not edit by hand. PyTorch {torch}, transformers {transformers}.
 
-Every model of the catalog, at full size: what is predicted from its config.json beside what the module that transformers builds
-of it has, traced on fake tensors (`bursar verify MODEL --seq {seq} --micro-batch {batch}`): parameters, FLOPs of the forward and
-the backward pass, bytes that are kept for the backward pass (BF16, with the loss, kernels of a CUDA device), elements of the KV
-cache with the recurrent state. {batch} sequences of {seq} tokens. `=` says that both are equal to the last digit; a number is
-predicted less measured, and each has its cause below; `-` that one side is missing.
+Every model of the catalog, at full size and full depth: what is predicted from its config.json beside what the module that
+transformers builds of it has, traced on fake tensors (`bursar verify MODEL --seq {seq} --batch {batch}`): parameters, FLOPs of the
+forward and the backward pass, bytes that are kept for the backward pass (BF16, with the loss, kernels of a CUDA device), elements
+of the KV cache with the recurrent state, of {batch} sequences of {seq} tokens. The number is the predicted one; `=` says that the
+measured one is equal to the last digit, a number in brackets is predicted less measured, and each has its causes below; `-` that
+there is no other side.
 
 **{models} models: {exact} equal in everything that is compared, {explained} with differences that are all explained, {wrong}
 with one that is not.**
@@ -40,7 +41,6 @@ def rows(names: Iterable[str]) -> None:
     from bursar import catalog, load
     from bursar.errors import BursarError
     from bursar.measure.verify import verify
-    from bursar.report.words import say
 
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
@@ -52,42 +52,51 @@ def rows(names: Iterable[str]) -> None:
             row: dict[str, Any] = {"name": name, "refused": str(error).splitlines()[0].split(";")[0]}
         else:
             row = {
-                "name": name, "params": found.measured.params, "difference": found.difference,
-                "missing": {quantity: say(key, "en") for quantity, key in found.missing.items()},
-                "unexplained": found.unexplained, "unknown": dict(found.unknown),
-                "causes": [[*cause[:2], say(cause.reason, "en")] for cause in found.causes],
+                "name": name, "predicted": found.predicted._asdict(), "measured": found.measured._asdict(),
+                "missing": dict(found.missing), "unexplained": found.unexplained, "unknown": dict(found.unknown),
+                "causes": [list(cause) for cause in found.causes],
             }  # fmt: skip
         print(json.dumps({**row, **versions}), flush=True)
 
 
 def table(path: str) -> None:
-    found = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    compared = sorted((row for row in found if "refused" not in row), key=lambda row: str(row["name"]))
-    refused = sorted((row for row in found if "refused" in row), key=lambda row: str(row["name"]))
-    exact = sum(not any(row["difference"].values()) for row in compared)
-    wrong = sum(bool(row["unexplained"]) for row in compared)
+    """The rows, by name, with their causes and with what is not compared."""
+    from bursar.report.words import say
+
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    found = sorted(rows, key=lambda row: str(row["name"]))
+    compared, refused = [row for row in found if "refused" not in row], [row for row in found if "refused" in row]
+    exact = sum(not any(_difference(row, quantity) for quantity in QUANTITIES) for row in compared)
+    wrong = sum(bool(row["unexplained"] or row["unknown"]) for row in compared)
     counts = {"models": len(compared), "exact": exact, "wrong": wrong, "explained": len(compared) - exact - wrong}
     versions = {key: found[0][key] for key in ("torch", "transformers")}
     print(HEAD.format(seq=SEQ, batch=BATCH, refused=len(refused), **counts, **versions))
-    print("| model | parameters measured | params | forward FLOPs | backward FLOPs | saved bytes | KV elements |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| model | parameters | forward FLOPs | backward FLOPs | saved bytes | cache and state |\n|---|--:|--:|--:|--:|--:|")
     for row in compared:
-        cells = [_cell(row["difference"][quantity]) for quantity in QUANTITIES]
-        print(f"| {row['name']} | {row['params']:,} | " + " | ".join(cells) + " |")
+        print(f"| {row['name']} | " + " | ".join(_cell(row, quantity) for quantity in QUANTITIES) + " |")
     print("\n## Causes\n\n| model | quantity | predicted less measured | cause |\n|---|---|--:|---|")
     for row in compared:
         for quantity, difference, reason in row["causes"]:
-            print(f"| {row['name']} | {quantity} | {difference:+,} | {reason} |")
+            print(f"| {row['name']} | {say(f'verify_{quantity}', 'en')} | {difference:+,} | {say(reason, 'en')} |")
     print("\n## Not compared\n\n| model | quantity | why |\n|---|---|---|")
     for row in compared:
         for quantity, reason in row["missing"].items():
-            print(f"| {row['name']} | {quantity} | {reason} |")
+            print(f"| {row['name']} | {say(f'verify_{quantity}', 'en')} | {say(reason, 'en')} |")
     for row in refused:
         print(f"| {row['name']} | all | {row['refused']} |")
 
 
-def _cell(difference: int | None) -> str:
-    return "-" if difference is None else f"{difference:+,}" if difference else "="
+def _difference(row: dict[str, Any], quantity: str) -> int | None:
+    """Predicted less measured, None where a side is missing."""
+    ours, theirs = row["predicted"][quantity], row["measured"][quantity]
+    return None if ours is None or theirs is None else ours - theirs
+
+
+def _cell(row: dict[str, Any], quantity: str) -> str:
+    difference, ours, theirs = _difference(row, quantity), row["predicted"][quantity], row["measured"][quantity]
+    if difference is None:
+        return "-" if ours is None and theirs is None else f"{theirs if ours is None else ours:,} -"
+    return f"{ours:,} ({difference:+,})" if difference else f"{ours:,} ="
 
 
 if __name__ == "__main__":

@@ -83,6 +83,18 @@ def test_a_plan_says_what_its_run_takes_from_start_to_end(capsys: pytest.Capture
         assert best[key] == time[key], key
 
 
+def test_a_plan_says_how_much_it_hides(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a step would be longer by if nothing overlapped; a plan that hides more than any published run is told so."""
+    line = f"{SMALL} --fix tp=1,pp=1,cp=1,schedule=1f1b,micro_batch=1,recompute=none,zero=3,shard=all --devices 64"
+    found = answer(capsys, f"plan {line}")
+    best = found["best"][0]
+    bare = answer(capsys, f"time {SMALL} --devices 64 --zero 3 --overlap none")
+    assert best["hidden_share"] == pytest.approx(bare["step_s"] / best["step_s"] - 1)
+    assert best["hidden_share"] > found["hidden"]["most"]
+    assert main(["plan", *line.split()]) == 0
+    assert "The first plan hides traffic" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("framework", ["megatron", "nemo", "torchtitan", "deepspeed"])
 def test_a_plan_is_written_as_a_launch(framework: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Every plan of the search is one that the framework can express; the file is the first one's, and says the same plan."""

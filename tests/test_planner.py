@@ -35,7 +35,8 @@ def space(values: dict[str, object], devices: int, name: str = "rtx-4090", **mor
 
 def structures(space: Space) -> Iterator[Plan]:
     """Every plan of a dense model but for its recompute mode, one by one; of two that are one plan, one."""
-    for pp, tp, cp, mb in product(*[divisors(space.devices)] * 3, divisors(space.global_batch)):
+    degrees = divisors(space.devices)
+    for tp, cp, mb, pp in product(degrees, degrees, divisors(space.global_batch), degrees):
         if space.devices % (pp * tp * cp) or tp > space.device.domain.si or cp * 2048 > space.length or mb > MAX_MICRO_BATCH:
             continue
         dp = space.devices // (pp * tp * cp)

@@ -187,3 +187,25 @@ def test_adapters_under_reentrant_checkpoints_need_the_gradient_of_the_embedding
 def test_frozen_layers_keep_nothing_under_a_checkpoint() -> None:
     found = load("llama-3-8b").activations(Plan(freeze_layers=10, recompute="full", checkpoint="non-reentrant"), 512)
     assert found.layers[0].bytes == 0 < found.layers[1].bytes == found.layers[2].bytes
+
+
+def test_a_module_that_a_layer_does_not_have_repeats_nothing_of_it() -> None:
+    """Layers of experts have no `mlp` (Megatron-Core recomputes it in dense layers alone); what brings tokens together for their
+    shared experts is no part of one."""
+    plan = Plan(tensor=2, sequence=True, recompute="mlp")
+    training = Training(load("deepseek-v2-lite"), plan, length=128)
+    again = {
+        prefix: [name for name, op in block.lines.items() if op.mark and op.mark.again]
+        for stage in training.stages
+        for prefix, _, block in stage.layers
+    }
+    assert again["layers.moe."] == []
+    assert "mlp.norm.gather" in again["layers.dense."]
+
+
+@pytest.mark.parametrize("mode", ["none", "full", "mlp"])
+def test_sequence_parallelism_of_one_rank_is_none(mode: str) -> None:
+    """There is nothing to scatter, so no buffer to gather into."""
+    alone, asked = (Training(load("llama-3.2-1b"), Plan(sequence=on, recompute=mode), length=512) for on in (False, True))
+    assert asked.memory() == alone.memory()
+    assert Plan(sequence=True, tensor=2).scatters

@@ -199,9 +199,15 @@ class Plan:
         """The implementations that run a family's operators."""
         return Kernels.named(self.kernels, family, wide=self.recipe.activation == "fp32", quantised=self.recipe.operand is not None)
 
+    @property
+    def scatters(self) -> bool:
+        """Whether tensor-parallel ranks share the tokens outside of their products: one rank alone has none to share, and gathers
+        into no buffer (Megatron-LM turns sequence parallelism off)."""
+        return self.sequence and not (type(self.tensor) is int and self.tensor == 1)
+
     def block(self, block: Block) -> Block:
         """One rank's part of a block."""
-        cut = tensor.shard(block, self.tensor, sequence=self.sequence)
+        cut = tensor.shard(block, self.tensor, sequence=self.scatters)
         cut = tensor.keeping(cut) if self.gathered == "kept" else cut
         cut = context.shard(cut, self.context, self.context_comm)
         return expert.shard(
@@ -209,7 +215,7 @@ class Plan:
             expert=self.expert,
             expert_tensor=self.expert_tensor,
             tensor=self.tensor,
-            sequence=self.sequence,
+            sequence=self.scatters,
             load=self.expert_load,
         )
 
@@ -231,7 +237,7 @@ class Plan:
     def cut(self) -> Plan:
         """What a rank's part of a block depends on; plans that share it share the part."""
         return Plan(
-            self.tensor, self.sequence, self.expert, self.expert_tensor,
+            self.tensor, self.scatters, self.expert, self.expert_tensor,
             context=self.context, gathered=self.gathered, context_comm=self.context_comm, expert_load=self.expert_load,
             kernels=self.kernels if self.recipe.autocast else "fused", precision=self.precision if self.recipe.autocast else "bf16",
         )  # fmt: skip
@@ -248,8 +254,8 @@ class Plan:
     def undivided(self) -> Plan:
         """Its choices without its degrees, on which the load of a block that is cut already does not depend."""
         return Plan(
-            zero=self.zero, precision=self.precision, grad_dtype=self.grad_dtype, optimizer=self.optimizer,
-            state_dtype=self.state_dtype, update=self.update, grad_buffer=self.grad_buffer,
+            precision=self.precision, grad_dtype=self.grad_dtype, optimizer=self.optimizer, state_dtype=self.state_dtype,
+            update=self.update, grad_buffer=self.grad_buffer if self.zero < 2 else GRAD_BUFFERS[0],
         )  # fmt: skip
 
     def options(self) -> dict[str, object]:

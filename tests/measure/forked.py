@@ -23,6 +23,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache
+
 from bursar.measure.distributed import asking, comparing, group, running  # noqa: F401  (all that a rank imports)
 from bursar.measure.distributed.__main__ import main
 
@@ -37,9 +39,8 @@ def rank(number: int, world: int, ports: list[int], runs: list[Asked], place: Pa
         return child
     with (place / str(number)).open("w", encoding="utf-8") as file:
         for port, asked in zip(ports, runs, strict=True):
-            if world > 1:
-                here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-                os.environ.update({name: str(value) for name, value in here.items()})
+            here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            os.environ.update({name: str(value) for name, value in here.items()})
             if asked["lost"] and number == world - 1:
                 running.Rank.step = partial(os.kill, os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
             print(json.dumps(step(asked["arguments"])), file=file, flush=True)
@@ -56,11 +57,14 @@ def step(arguments: list[str]) -> dict[str, Any]:
             status = int(stop.code or 0)
         except BaseException as found:  # a rank goes on with the next run
             print(repr(found), file=sys.stderr)
+    _clear_sharding_prop_cache()  # it knows groups of this run by names that the next one does not have
     return {"status": status, "out": out.getvalue(), "error": error.getvalue()}
 
 
 def run(world: int, runs: list[Asked]) -> list[dict[str, Any]]:
-    """What first ranks found in runs with so many ranks."""
+    """What first ranks found in runs with so many ranks; one rank is this process, so that later forks have what it loaded."""
+    if world == 1:
+        return [step(asked["arguments"]) for asked in runs]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         ports = free(len(runs))

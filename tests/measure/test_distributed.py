@@ -103,8 +103,8 @@ def ran() -> dict[tuple[str, int, str], dict[str, Any]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         runs = {
-            **{("gloo", *run): (run[0], asked(run[1], folder, "--timeout", 60, *recorded(run, folder)), None) for run in GLOO},
             **{("fake", world, question): (1, asked(question, folder, "--fake", world), None) for world, question in FAKE},
+            **{("gloo", *run): (run[0], asked(run[1], folder, "--timeout", 60, *recorded(run, folder)), None) for run in GLOO},
             **{("lost", 2, name): (2, asked(f"{LLAMA} --tp 2", folder, "--timeout", 5), name) for name in LOST},
         }
         given = [{"world": world, "arguments": arguments, "lost": lost} for world, arguments, lost in runs.values()]

@@ -14,10 +14,14 @@ from torch import nn
 
 from bursar.cli import main
 from bursar.errors import BursarError
+from bursar.measure import allocations, tracked
+from bursar.measure import profile as profiling
 from bursar.measure.allocations import allocated
 from bursar.measure.chrome import chrome
 from bursar.measure.profile import profile
 from bursar.measure.rates import Achieved
+from bursar.measure.refused import TraceError
+from bursar.measure.snapshot import Moment, blocks, moments, recorded
 from bursar.measure.tracked import CATEGORIES
 
 FP32 = 4
@@ -87,6 +91,8 @@ def test_what_cannot_be_profiled_is_refused() -> None:
         profile(nn.ReLU(), (torch.randn(1, 2),))
     with pytest.raises(BursarError, match="unknown optimizer"):
         profile(nn.Linear(2, 2), (torch.randn(1, 2),), optimizer="muon")
+    with pytest.raises(TraceError, match=r"Linear cannot be traced forward: RuntimeError: .* \(2x3 and 2x2\)"):
+        profile(nn.Linear(2, 2), (torch.randn(2, 3),))
 
 
 def test_a_chrome_trace_has_every_operator_and_the_memory_after_it() -> None:
@@ -97,6 +103,71 @@ def test_a_chrome_trace_has_every_operator_and_the_memory_after_it() -> None:
     assert [tuple(event["args"].values()) for event in memory] == [row.bytes for row in found.rows]
     assert all(a["ts"] <= b["ts"] for a, b in pairwise(spans))
     assert sum(span["args"]["flops"] for span in spans) == 2 * 2 * 4 * 8 * 2  # forward, and the weight's gradient
+
+
+# ── on a GPU, by hand-written histories of its allocator ──────────────────────────────────────
+
+
+def entry(action: str, size: int, addr: int) -> dict[str, Any]:
+    """As torch.cuda.memory._snapshot documents it."""
+    return {"action": action, "addr": addr, "size": size, "stream": 0, "frames": [], "pool_id": (0, 0)}
+
+
+def test_a_history_of_the_allocator_says_what_each_operator_had() -> None:
+    """The first operator makes 512 and 1,024 bytes and lets go of the first; the second lets go of 2,048 that were there before,
+    and takes a segment from CUDA, which is no tensor's; the third makes 4,096. The other GPU does not matter."""
+    trace = [
+        entry("alloc", 512, 1), entry("alloc", 1024, 2), entry("free_requested", 512, 1), entry("free_completed", 512, 1),
+        entry("free_requested", 2048, 9), entry("segment_alloc", 2**21, 2**21), entry("alloc", 4096, 3),
+    ]  # fmt: skip
+    snapshot = {"segments": [], "device_traces": [[entry("alloc", 10**9, 1)], trace]}
+    found = moments(snapshot, 1, [7, 9, 9, 10])
+    assert found == (Moment(1536, 1024 - 2048), Moment(-1024, -1024), Moment(4096 - 1024, 4096 - 1024))
+    with pytest.raises(BursarError, match="has 3 blocks of 4"):
+        moments(snapshot, 1, [7, 11])
+    with pytest.raises(BursarError, match="has 0 blocks of 1"):
+        moments(snapshot, 5, [0, 1])
+
+
+def test_the_allocators_history_is_recorded_and_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(torch.cuda.memory, "_record_memory_history", lambda what, **given: calls.append((what, given)))
+    monkeypatch.setattr(torch.cuda.memory, "_snapshot", lambda device: calls.append(device) or {"device_traces": []})
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device: {"allocation.all.allocated": 42})
+    with pytest.raises(ValueError, match="stop"), recorded(torch.device("cuda", 1)) as snapshot:
+        assert snapshot() == {"device_traces": []}
+        raise ValueError("stop")
+    assert [calls[0][0], calls[1], calls[2]] == ["all", torch.device("cuda", 1), (None, {})]
+    assert calls[0][1]["clear_history"] is True
+    assert blocks(torch.device("cuda", 1)) == 42
+
+
+def test_a_step_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An allocator that hands out one block more of 512 bytes in every operator than in the one before, and keeps none: the highest
+    moment is in the last operator. The step itself runs on the CPU here."""
+    history: list[dict[str, Any]] = []
+
+    def handed_out(device: torch.device) -> int:
+        number = len(history) // 2
+        history.extend([entry("alloc", 512 * number, number), entry("free_requested", 512 * number, number)])
+        return len(history) // 2
+
+    for room in (allocations, tracked):
+        monkeypatch.setattr(room, "wait", lambda device: None)
+    monkeypatch.setattr(tracked, "blocks", handed_out)
+    monkeypatch.setattr(torch.cuda.memory, "_record_memory_history", lambda *args, **given: history.clear())
+    monkeypatch.setattr(torch.cuda.memory, "_snapshot", lambda device: {"device_traces": [list(history)]})
+    net = nn.Linear(8, 2)
+    trained = list(net.parameters())
+    step = profiling._Step(net, (torch.randn(4, 8),), {}, torch.optim.SGD(trained, lr=0.0, foreach=False))
+    step.device = torch.device("cuda", 0)
+    found = profiling._on_gpu(step, trained, lambda words: None)
+    assert found.allocated.peak == 512 * len(found.rows)
+    assert found.allocated.operator == "profiler::_record_function_exit"  # of the optimizer's step
+    assert [moment.after for moment in found.moments] == [0] * len(found.rows)
+    assert found.standing == {"parameters": FP32 * 18, "optimizer_state": 0}
+    counters = [event for event in chrome(found)["traceEvents"] if event["name"] == "allocator"]
+    assert [event["args"]["highest"] for event in counters] == [512 * number for number in range(1, len(found.rows) + 1)]
 
 
 # ── the verb ──────────────────────────────────────────────────────────────────────────────────
@@ -142,6 +213,7 @@ def test_a_target_has_no_prediction(tmp_path: Any, capsys: Any) -> None:
     [
         (("llama-3-8b", "--precision", "fp8"), "precision=fp8 of a profile"),
         (("llama-3-8b", "--kernels", "textbook"), "kernels=textbook of a profile"),
+        (("bursar.measure.examples:mlp", "--on", "meta"), "nothing is profiled on meta"),
         (("no-such-model",), "unknown model"),
         (("bursar.measure.examples:nothing",), "has no function nothing"),
     ],

@@ -35,19 +35,12 @@ EXPLAINED: Mapping[str, set[str]] = {
     "saved_bytes": {"minimax"},
     "kv_elements": set(families.names()),
 }  # fmt: skip
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-# a grouped product takes rows of a multiple of 16 bytes: widths that 8 divides
-ALIGNED = {"hidden_size": 48, "intermediate_size": 80, "moe_intermediate_size": 16}
+# a grouped product takes rows of a multiple of 16 bytes: the family's first config has not, and this one has
+ALIGNED = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
 
 
 def family(values: Mapping[str, Any]) -> str:
     return families.file_of(values["model_type"])
-
-
-def aligned(values: Mapping[str, Any]) -> dict[str, Any]:
-    if not any(key in values for key in EXPERTS):
-        return dict(values)
-    return {key: ALIGNED.get(key, value) for key, value in values.items()}
 
 
 # the first config of every family that transformers builds
@@ -59,8 +52,7 @@ for config, given in SMALL.items():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_family(name: str) -> None:
-    values = aligned(SMALL[NAMES[name]])
-    found = verify(load(values), SEQ, BATCH)
+    found = verify(load(SMALL[NAMES[name]]), SEQ, BATCH)
     assert found.unexplained == {}, (found.difference, found.causes)
     assert not found.unknown
     assert all(cause.reason in WORDS for cause in found.causes)
@@ -68,6 +60,11 @@ def test_every_family(name: str) -> None:
     assert ("saved_bytes" in found.missing) == (name not in MODULES)
     for quantity, those in EXPLAINED.items():
         assert not found.difference[quantity] or name in those, quantity
+
+
+def test_grouped_products_of_widths_that_pytorch_takes() -> None:
+    found = verify(load({**SMALL["mixtral"], **ALIGNED}), SEQ, BATCH)
+    assert set(found.difference.values()) == {0} and not found.unknown
 
 
 def test_every_family_has_a_config() -> None:
@@ -110,6 +107,26 @@ def test_kernels_that_transformers_does_not_have_are_refused(kernels: str) -> No
         verify(load(SMALL["llama"]), SEQ, BATCH, kernels)
 
 
-def test_a_model_that_transformers_does_not_build_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", "grok-1"]) == 2
-    assert "transformers" in capsys.readouterr().err
+# what a user may ask for that cannot be compared, and what is said
+REFUSED = [
+    (["grok-1"], "has no model grok"),
+    (["gpt2", "--kernels", "fused"], "valid: eager, sdpa"),
+    (["gpt2", "--seq", "4k"], "1024 learned positions"),
+    (["no-such-model"], "unknown model"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED)
+def test_what_cannot_be_compared_is_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_transformers_cannot_run_is_refused_in_its_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rotary embedding of a kind that transformers has not, which costs us nothing."""
+    values = {**SMALL["llama"], "rope_scaling": {"type": "no-such", "factor": 2.0}}
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8")
+    assert main(["verify", str(tmp_path), "--json"]) == 2
+    found = capsys.readouterr()
+    assert "cannot run a llama of this config: KeyError" in json.loads(found.out)["error"]
+    assert len(found.err.splitlines()) == 1

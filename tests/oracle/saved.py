@@ -1,14 +1,10 @@
-"""What autograd keeps of transformers' modules on the CPU, with CUDA's kernels (`bursar.measure.cuda`) in the place of the CPU's.
-
-One more stand-in is here because the configs are small: `torch.nn.functional.grouped_mm` wants rows of a multiple of 16 bytes.
-"""
+"""What autograd keeps of transformers' modules on the CPU, with kernels of CUDA (`bursar.measure.cuda`) in the place of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 from weakref import WeakSet
 
 import pytest
@@ -20,29 +16,19 @@ from . import reference
 from .values import Values
 
 torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install torch")
-moe = pytest.importorskip("transformers.integrations.moe", reason="the oracle is transformers 5")
 
 from bursar.measure import cuda  # noqa: E402
 from bursar.measure.causes import held  # noqa: E402
+from bursar.measure.grouped import grouped  # noqa: E402
 from bursar.measure.models import training_inputs  # noqa: E402
 
 DTYPES = {"fp32": torch.float32, "bf16-pure": torch.bfloat16}
 
 
-class GroupedProduct(torch.autograd.Function):  # type: ignore[misc]
-    """Keeps both factors and the end of every expert's rows, as `_grouped_mm` does (tools/autograd/derivatives.yaml)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, offsets: Any) -> Any:
-        ctx.save_for_backward(*((x,) if ctx.needs_input_grad[1] else ()), weight, offsets)
-        return moe._grouped_mm_fallback(x, weight, offsets)
-
-
 @contextmanager
 def kernels() -> Iterator[None]:
     """Inside, modules keep what they keep on a CUDA device."""
-    grouped = patch.object(moe, "_grouped_mm", lambda x, weight, offs: GroupedProduct.apply(x.to(weight.dtype), weight, offs))
-    with cuda.kernels(), grouped:
+    with cuda.kernels(), grouped():
         yield
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from bursar.cli.asked import Options, Payload, assumed, model_of
 from bursar.errors import BursarError
-from bursar.options import OPTIONS
 
 INSTALL = "pip install 'bursar[torch]'"
 
@@ -43,14 +42,13 @@ def verify(options: Options) -> Payload:
     from bursar.report.words import say
 
     model, seq, batch = model_of(options), options["seq"] or VERIFIED, options["batch"]
-    kernels = "sdpa" if options["kernels"] == OPTIONS["kernels"].default else options["kernels"]
-    found = verifying.verify(model, seq, batch, kernels)
+    found = verifying.verify(model, seq, batch, options["kernels"])
     causes = [{**cause._asdict(), "cause": cause.reason, "reason": say(cause.reason, "en")} for cause in found.causes]
     return {
         "model": model.name,
         "seq": seq,
         "batch": batch,
-        "kernels": kernels,
+        "kernels": options["kernels"],
         "predicted": found.predicted._asdict(),
         "measured": found.measured._asdict(),
         "difference": found.difference,

@@ -17,6 +17,7 @@ Options = dict[str, Any]
 Payload = dict[str, Any]
 LAYERS, LENGTH = 2, 128  # of a model of the catalog, where nothing else is asked for
 PRECISIONS = ("fp32", "bf16-pure")
+DEPTHS = ("layers", "decoder_layers")  # words of notation
 
 
 class Made(NamedTuple):
@@ -29,7 +30,7 @@ class Made(NamedTuple):
 
 
 def profile(options: Options) -> Payload:
-    """A training step of a MODEL or a TARGET on the CPU: memory by category, its peak, and the time of operators."""
+    """A training step of a MODEL or a TARGET: memory by category, its peak, and the time of operators."""
     try:
         from bursar.measure.profile import profile as run
         from bursar.measure.rates import achieved
@@ -37,14 +38,15 @@ def profile(options: Options) -> Payload:
         raise BursarError("profiling needs PyTorch", field="what", valid="pip install 'bursar[torch]'") from None
     job = _made(options)
     found = run(job.module, job.args, job.kwargs, optimizer=options["optimizer"], says=_says)
-    dtype = next(job.module.parameters()).dtype
+    first = next(job.module.parameters())
     _says("a product and a copy, for the rates of this machine")
-    rates = achieved(dtype)
+    rates = achieved(first.dtype, first.device)
     if options["trace_file"]:
         _write(options["trace_file"], found)
     return {
         "what": options["what"],
         "module": found.kind,
+        "device": str(first.device),
         "optimizer": options["optimizer"],
         "params": _params(job),
         **(_asked(options, job.model) if job.model else {}),
@@ -58,7 +60,7 @@ def profile(options: Options) -> Payload:
         **(_prediction(options, job, job.model, found) if job.model else {}),
         "rates": rates._asdict(),
         "operators": _operators(found, found.predicted(rates)),
-        "timeline": [_row(found, row) for row in found.rows],
+        "timeline": [{**_row(found, row), **_moment(found, at)} for at, row in enumerate(found.rows)],
         "trace_file": options["trace_file"],
         "record": options["record"],
         "html": options["html"],
@@ -75,7 +77,7 @@ def _made(options: Options) -> Made:
     if ":" in options["what"]:
         from bursar.measure import target
 
-        made = target.make(options["what"], "cpu")
+        made = target.make(options["what"], _device(options))
         return Made(made.module.train(), made.args, made.kwargs, None)
     try:
         from bursar.measure.records import Job
@@ -83,21 +85,33 @@ def _made(options: Options) -> Made:
     except ImportError:
         raise BursarError("profiling a model needs transformers", field="what", valid="pip install transformers") from None
     model = _few_layers(options)
-    module, given = step_of(model, Job(**_job(options)))
+    module, given = step_of(model, Job(**_job(options)), _device(options))
     return Made(module, (), given, model)
 
 
+def _device(options: Options) -> str:
+    """Where a step can run and is there."""
+    import torch
+
+    valid = ("cpu", *(("cuda",) if torch.cuda.is_available() else ()))
+    if options["on"] not in valid:
+        raise BursarError(f"nothing is profiled on {options['on']}", field="on", value=options["on"], valid=valid)
+    return str(options["on"])
+
+
 def _few_layers(options: Options) -> Model:
-    """The model with its first layers, unless their number is asked for; lists with a value for every layer are cut with it."""
+    """The model with its first layers, unless a change says their number; lists with a value for every layer are cut with it."""
     from bursar.model import load
+    from bursar.notation import SYMBOLS
 
     changes = dict(options["set"] or ())
     values = load(options["what"], changes=tuple(changes.items())).published.values
-    depth = values.get("num_hidden_layers")
     wanted = options["layers"] or LAYERS
-    if "num_hidden_layers" not in changes and isinstance(depth, int) and depth > wanted:
-        lists = {key: value[:wanted] for key, value in values.items() if isinstance(value, list) and len(value) == depth}
-        changes |= {"num_hidden_layers": wanted, **lists}
+    keys = [key for symbol in SYMBOLS if symbol.word in DEPTHS for key in symbol.keys if key in values]
+    if not any(key in changes for key in keys):
+        depths = {key: values[key] for key in keys if isinstance(values[key], int) and values[key] > wanted}
+        lists = {key: value[:wanted] for key, value in values.items() if isinstance(value, list) and len(value) in depths.values()}
+        changes |= {**dict.fromkeys(depths, wanted), **lists}
     return load(options["what"], changes=tuple(changes.items()))
 
 
@@ -158,12 +172,14 @@ def _prediction(options: Options, job: Made, model: Model, found: Profile) -> Pa
 def _record(options: Options, model: Model, measured: Payload) -> Payload:
     from datetime import UTC, datetime
 
+    import torch
+
     from bursar.measure.machines import described
 
     return {
         "id": f"profile-{model.name}",
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": described(),
+        "machine": described(torch.device(options["on"])),
         "config": model.published.values,
         "job": _job(options),
         "measured": measured,
@@ -178,6 +194,11 @@ def _row(found: Profile, row: Any) -> Payload:
         "operator": row.operator, "module": row.module, "phase": row.phase, "began_s": row.began - found.rows[0].began,
         "seconds": row.seconds, **sums, "total": sum(row.bytes),
     }  # fmt: skip
+
+
+def _moment(found: Profile, at: int) -> Payload:
+    """What a GPU's allocator had at an operator."""
+    return {f"allocator_{name}": value for name, value in found.moments[at]._asdict().items()} if found.moments else {}
 
 
 def _operators(found: Profile, predicted: dict[str, float]) -> list[Payload]:

@@ -84,6 +84,7 @@ def _answer(search: Search, options: Options) -> Payload:
         "best": [_candidate(space, candidate, found, options) for candidate in found.best],
         "pareto": [_point(space, candidate) for candidate in found.pareto],
         "leanest": _point(space, found.leanest),
+        "hidden": _published(),
         **assumed(options),
     }
     if options["sensitivity"]:
@@ -93,6 +94,14 @@ def _answer(search: Search, options: Options) -> Payload:
     if not found.best:
         return {**payload, "would_fit": _would_fit(space), "would_fit_offloaded": _offloaded(space)}
     return {**payload, **(_launch(search, options) if options["framework"] else {})}
+
+
+def _published() -> Payload:
+    """What published runs are known to have hidden behind products."""
+    from bursar.questions import hidden
+
+    found = hidden.facts()
+    return {**{name: fact.si for name, fact in found.items()}, "sources": [fact.source.title for fact in found.values()]}
 
 
 def _point(space: Space, candidate: Candidate) -> Payload:
@@ -109,6 +118,7 @@ def _point(space: Space, candidate: Candidate) -> Payload:
 
 
 def _candidate(space: Space, candidate: Candidate, found: Found, options: Options) -> Payload:
+    from bursar.questions import hidden
     from bursar.report import reasons
 
     training = space.training(candidate.plan)
@@ -118,6 +128,7 @@ def _candidate(space: Space, candidate: Candidate, found: Found, options: Option
         "why": reasons.why(candidate, found, options["lang"]),
         "stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()],
         **times_of(training),
+        "hidden_share": hidden.share(training),
         **run,
         **running.conventions_of(training, options),
         **running.wall(training, run, options),

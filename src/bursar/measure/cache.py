@@ -21,7 +21,10 @@ class Held(NamedTuple):
 
 
 def held(model: Any, given: Mapping[str, Any]) -> Held | None:
-    """What transformers' cache holds after a forward pass, None where the model fills none that it hands out."""
+    """What transformers' cache holds after a forward pass, nothing of a model that has none (an encoder takes no `use_cache`), None
+    where it hands out none of what it has."""
+    if "use_cache" not in given:
+        return Held(0, 0, 0)
     with torch.no_grad():
         made = model(**given)
     found = made.get("past_key_values", made.get("cache_params"))

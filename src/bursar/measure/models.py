@@ -11,9 +11,11 @@ from unittest.mock import patch
 import torch
 import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import masking_utils
 
 from bursar.errors import BursarError
 from bursar.families import file_of
+from bursar.measure.grouped import grouped
 
 FAKE_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 Values = Mapping[str, Any]
@@ -169,9 +171,7 @@ def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) ->
 def fake() -> Iterator[None]:
     """Inside, tensors of the CPU have shapes and storages without memory, weights are not drawn, and transformers builds the masks
     that it builds for real ones: it takes fake tensors for a trace by a compiler, and would ask the values of a mask whether
-    sequences are packed. Both libraries are quiet about unusual sizes and about what then raises."""
-    from transformers import masking_utils
-
+    sequences are packed. Experts may have any width. Both libraries are quiet about unusual sizes and about what then raises."""
     told, spoken = transformers.logging.get_verbosity(), FAKE_LOG.level
     transformers.logging.set_verbosity_error()
     FAKE_LOG.setLevel(logging.CRITICAL)
@@ -181,6 +181,7 @@ def fake() -> Iterator[None]:
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         stack.enter_context(torch.device("cpu"))
         stack.enter_context(patch.object(transformers.PreTrainedModel, "initialize_weights", lambda model: None))
+        stack.enter_context(grouped())
         stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *given, **named: False))
         stack.enter_context(patch.object(masking_utils, "find_packed_sequence_indices", lambda *given, **named: None))
         yield

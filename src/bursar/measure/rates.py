@@ -1,4 +1,4 @@
-"""What this machine achieves: FLOP/s of a matrix product and bytes/s of a copy, measured in a second or so."""
+"""What a device achieves: FLOP/s of a matrix product and bytes/s of a copy, measured in a second or so."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-SIDE, COPIED, TRIES = 1024, 64 * 2**20, 5
+from bursar.measure.timing import seconds
+
+SIZES = {"cpu": (1024, 64 * 2**20), "cuda": (8192, 2**30)}  # side of a product, bytes of a copy
+TRIES, LEAST = 5, 0.2
 
 
 class Achieved(NamedTuple):
-    """FLOP/s of a square product of side 1024, and bytes/s read and written by a copy of 64 MiB: the best of five."""
+    """FLOP/s of a large square product, and bytes/s read and written by a large copy."""
 
     flops: float
     bandwidth: float
@@ -24,14 +27,18 @@ class Achieved(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def achieved(dtype: torch.dtype) -> Achieved:
-    """Of the CPU in a dtype."""
-    left, right = (torch.ones((SIDE, SIDE), dtype=dtype) for _ in range(2))
-    source, target = (torch.ones(COPIED, dtype=torch.uint8) for _ in range(2))
-    return Achieved(2 * SIDE**3 / _best(lambda: left @ right), 2 * COPIED / _best(lambda: target.copy_(source)))
+def achieved(dtype: torch.dtype, device: torch.device) -> Achieved:
+    """Of a CPU the best of five, of a GPU the median."""
+    side, copied = SIZES[device.type]
+    left, right = (torch.ones((side, side), dtype=dtype, device=device) for _ in range(2))
+    source, target = (torch.ones(copied, dtype=torch.uint8, device=device) for _ in range(2))
+    product, copy = _taken(lambda: left @ right, device), _taken(lambda: target.copy_(source), device)
+    return Achieved(2 * side**3 / product, 2 * copied / copy)
 
 
-def _best(run: Callable[[], object]) -> float:
+def _taken(run: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        return seconds(run, device, LEAST)
     taken = []
     for _ in range(TRIES):
         began = time.perf_counter()

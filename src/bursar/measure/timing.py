@@ -30,7 +30,8 @@ def wait(device: torch.device) -> None:
 def flushing(device: torch.device) -> Callable[[], Any]:
     """Writes over the L2 cache of a GPU."""
     size = FLUSHED * torch.cuda.get_device_properties(device).L2_cache_size
-    return torch.empty(size, dtype=torch.int8, device=device).zero_
+    cache = torch.empty(size, dtype=torch.int8, device=device)
+    return lambda: cache.zero_()
 
 
 def on_gpu(work: Callable[[], Any], flush: Callable[[], Any], least: float) -> float:

@@ -21,6 +21,8 @@ from torch.utils._pytree import tree_leaves
 
 from bursar.measure.flops import flops_of
 from bursar.measure.modules import Running
+from bursar.measure.snapshot import blocks
+from bursar.measure.timing import wait
 
 CATEGORIES = ("parameters", "optimizer_state", "gradients", "activations", "inputs", "temporary")
 
@@ -40,11 +42,13 @@ class Row(NamedTuple):
 
 
 class Storages(TorchDispatchMode):
-    """Tracks what runs inside. `phase` is what a caller says runs outside of a backward pass."""
+    """Tracks what runs inside. `phase` is what a caller says runs outside of a backward pass. On a GPU every operator is waited
+    for, and `counts` are the blocks that its allocator had handed out before the first and after each."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, device: torch.device) -> None:
         super().__init__()
-        self.running, self.phase = running, "forward"
+        self.running, self.device, self.phase = running, device, "forward"
+        self.counts: list[int] = [blocks(device)] if device.type == "cuda" else []
         self.rows: list[Row] = []
         self.sums: Counter[str] = Counter()
         self.known: dict[int, tuple[str, int]] = {}  # storage → category, bytes
@@ -86,7 +90,10 @@ class Storages(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         began = time.perf_counter()
         out = func(*args, **(kwargs or {}))
+        wait(self.device)
         took = time.perf_counter() - began
+        if self.counts:
+            self.counts.append(blocks(self.device))
         made = _tensors(out)
         moved = 0 if func.is_view else sum(_size(tensor) for tensor in (*_tensors((args, kwargs)), *made))
         self.hold_new(made)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bursar.errors import PlanError
+from bursar.errors import BursarError, PlanError
 from bursar.kernels import MODULES, TRACED
 from bursar.measure import causes, cuda, models
 from bursar.measure.cache import Held, held
@@ -73,21 +73,35 @@ def verify(model: Model, seq: int, batch: int = 1, kernels: str = "sdpa") -> Ver
     cannot run on fake tensors."""
     if kernels not in TRACED:
         raise PlanError(f"kernels={kernels} are not transformers'", field="kernels", value=kernels, valid=TRACED)
+    ours, missing = predicted(model, seq, batch, kernels)
     values = model.published.values
     with models.fake():
-        module = models.build(values, attention=kernels, dtype=DTYPE)
-        cached = held(module.eval(), models.in_dtype(models.inputs(values, seq, batch, "cpu"), DTYPE))
+        module, cached = _held(values, seq, batch, kernels)
         given = models.training_inputs(values, seq, batch, DTYPE)
         counted = trace(module.train(), **given)
         with cuda.kernels():
             kept = trace(module, backward=False, **given)
-    ours, missing = predicted(model, seq, batch, kernels)
     if cached is None:
         missing["kv_elements"] = "missing_cache"
     total = None if cached is None else cached.cache + cached.state
     measured = Counts(counted.params, counted.forward, counted.backward, kept.saved_bytes, total)
     found = [cause for cause in _causes(model, module, cached, seq, batch) if cause.difference]
     return Verified(ours, measured, tuple(found), missing, counted.unknown)
+
+
+def _held(values: Mapping[str, Any], seq: int, batch: int, kernels: str) -> tuple[Any, Held | None]:
+    """The module, and what its cache holds after a forward pass."""
+    try:
+        module = models.build(values, attention=kernels, dtype=DTYPE)
+        return module, held(module.eval(), models.in_dtype(models.inputs(values, seq, batch, "cpu"), DTYPE))
+    except BursarError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise BursarError(
+            f"transformers cannot run a {values['model_type']} of this config: {type(error).__name__}: {said[:200]}",
+            field="model", value=values["model_type"], valid="a config that transformers' class runs with",
+        ) from error  # fmt: skip
 
 
 def predicted(model: Model, seq: int, batch: int, kernels: str) -> tuple[Counts, dict[str, str]]:

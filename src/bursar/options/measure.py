@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from bursar.kernels import TRACED
 from bursar.options.option import Option
 
+COMPUTES = Option("on", str, "cpu", (), "device that computes: cpu, cuda", "执行计算的设备：cpu、cuda")
+# of what is compared with transformers, which has no other implementations
+KERNELS = Option(
+    "kernels", None, "sdpa", TRACED, "attention of transformers: eager or sdpa", "transformers 的注意力实现：eager 或 sdpa"
+)
 ROWS: tuple[Option, ...] = (
     Option(
         "on",

@@ -1,5 +1,5 @@
-"""A search, for people: the best plans, other counts of devices, the front, what one change would bring, what the host could take, and
-a plan as the launch of a framework."""
+"""A search, for people: the best plans, other counts of devices, the front, what one change would bring, what the host could take,
+and a plan as the launch of a framework."""
 
 from __future__ import annotations
 
@@ -50,14 +50,20 @@ def _plan(payload: Payload, lang: str, console: Console) -> None:
 
 
 def _best(payload: Payload, lang: str, console: Console) -> None:
-    table = table_of("", "", *[say("step", lang), "MFU", f"{say('peak', lang)} GiB", say("days", lang), f"{say('cost', lang)} $"])
+    columns = say("step", lang), "MFU", say("hidden", lang), f"{say('peak', lang)} GiB", say("days", lang), f"{say('cost', lang)} $"
+    table = table_of("", "", *columns)
     for index, best in enumerate(payload["best"], 1):
         days = f"{best['days']:,.1f}" if "days" in best else ""
         cost = f"{best['cost_usd']:,.0f}" if best.get("cost_usd") is not None else ""
-        table.add_row(f"{index}. {layout(best)}", f"{best['step_s']:.3f} s", percent(best["mfu"]), gib(best["peak"]), days, cost)
+        times = f"{best['step_s']:.3f} s", percent(best["mfu"]), percent(best["hidden_share"])
+        table.add_row(f"{index}. {layout(best)}", *times, gib(best["peak"]), days, cost)
     console.print(table)
     for index, best in enumerate(payload["best"], 1):
         console.print(f"{index}. {best['why']}")
+    if payload["best"][0]["hidden_share"] > payload["hidden"]["most"]:
+        known = {"share": percent(payload["best"][0]["hidden_share"]), "most": percent(payload["hidden"]["most"])}
+        console.print(Text(say("hidden_note", lang, **known, growth=f"{payload['hidden']['growth']:g}")))
+        console.print(Text(f"{say('source', lang)}: {'; '.join(payload['hidden']['sources'])}", "dim"))
 
 
 def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:

@@ -95,7 +95,7 @@ def _grouped(
     if op.still:
         return there, 0
     added = 2 * line.weights * rate["gradient"] if op.trainable else 0
-    return there, roof.compute(gradients, narrow=narrow, grouped=True) + roof.traffic(op.passes * read + added, 1)
+    return there, roof.compute(gradients, narrow=narrow, grouped=True) + roof.traffic(int(op.passes) * read + added, 1)
 
 
 def _attention(

@@ -9,8 +9,8 @@ from bursar import catalog
 from bursar.errors import PlanError
 from bursar.families import file_of
 from bursar.measure.distributed.families import EXPERT, FAMILIES, PIPELINE, REASONS, REFUSED, TENSOR
-from bursar.measure.distributed.predicting import tied
 from bursar.model import Model, load
+from bursar.ops.linear import Head
 from bursar.options import OPTIONS
 from bursar.options.option import Option, count, rank
 from bursar.parallel import expert, tensor
@@ -165,6 +165,11 @@ def job_of(model: Model, plan: Plan, asked: Mapping[str, Any]) -> Training:
         raise PlanError("a tied head is not cut", field="set", valid="--set tie_word_embeddings=false")
     _comes_out_even(job, model.published.values["vocab_size"])
     return job
+
+
+def tied(job: Training) -> bool:
+    """Whether the head has the embedding's table."""
+    return any(isinstance(op, Head) and op.tied is not None for block in job.architecture.tail for op in block.lines.values())
 
 
 def _comes_out_even(job: Training, vocab: int) -> None:

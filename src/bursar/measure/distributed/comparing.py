@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from bursar.measure.distributed import predicting
+from bursar.measure.distributed import keeping, predicting
+from bursar.measure.distributed.keeping import PARTS
 from bursar.measure.distributed.predicting import LEDGER
 from bursar.training import Training
 
 Payload = dict[str, Any]
-PARTS = ("weights", "gradients", "optimizer_state")
 
 
 class Measured(NamedTuple):
@@ -57,7 +57,7 @@ def _collectives(job: Training, found: Measured) -> list[Payload]:
 
 def _held(job: Training, found: Measured) -> list[Payload]:
     rows: dict[str, Payload] = {part: {"bytes": 0, "named": []} for part in PARTS}
-    for kept in predicting.kept(job, found.place["pipeline"], found.place["data"]):
+    for kept in keeping.kept(job, found.place):
         rows[kept.part]["bytes"] += kept.bytes
         if kept.cause != LEDGER:
             _named(rows[kept.part], kept.cause, bytes=kept.bytes)

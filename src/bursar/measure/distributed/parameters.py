@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bursar.adapters import FUSED
 from bursar.dims import Dim, product
 from bursar.parallel import fsdp
+from bursar.parallel.pipeline import Chunk, Stage
 from bursar.training import Training
 from bursar.tree import Block
 
@@ -73,3 +74,18 @@ def dealt(sizes: Iterable[int], ranks: int) -> list[int]:
     for size in sorted(sizes, reverse=True):
         found[found.index(min(found))] += size
     return found
+
+
+def stage_of(job: Training, index: int) -> Stage:
+    """What the ranks of a pipeline index hold."""
+    return next(stage for stage in job.stages if index in stage.indices)
+
+
+def of_chunk(job: Training, chunk: Chunk) -> list[Parameter]:
+    """The trained parameters of a chunk, one by one."""
+    return [one for block, times in chunk.blocks() for one in times * trained(job, block)]
+
+
+def shares(job: Training, index: int) -> list[int]:
+    """Elements of the parameters of a stage that each data-parallel rank updates, where these are dealt out."""
+    return dealt([one.size for chunk in stage_of(job, index).chunks for one in of_chunk(job, chunk)], int(job.plan.data))

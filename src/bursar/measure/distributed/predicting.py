@@ -1,22 +1,20 @@
-"""What bursar predicts of a step under PyTorch's engine: collectives by mesh dimension, and bytes that every rank holds.
+"""What bursar predicts that ranks send in a step under PyTorch's engine: collectives by mesh dimension.
 
-The ledger's `sent` entries and `parallel.data.traffic` say what is sent; where PyTorch sends or holds something else than these
-(Megatron's) rules, the difference is a line of its own with its cause.
+The ledger's collectives and `parallel.data.traffic` say what is sent; where PyTorch sends something else than these (Megatron's)
+rules, the difference is a line of its own with its cause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from bursar.dims import product
-from bursar.measure.distributed.parameters import BUFFERS, Parameter, counted, dealt, trained
+from bursar.measure.distributed.parameters import BUFFERS, of_chunk, shares, stage_of, trained
 from bursar.ops.collective import Collective
 from bursar.ops.elementwise import Bias
-from bursar.ops.linear import Embedding, Head, Loss
+from bursar.ops.linear import Loss
 from bursar.parallel import data
-from bursar.parallel.pipeline import Chunk, Stage
 from bursar.parallel.schedules import schedule
 from bursar.precision import size
 from bursar.training import Training
@@ -25,7 +23,6 @@ from bursar.tree import Block
 LEDGER = "ledger"
 FP32 = 4  # bytes of a number that is FP32 whatever the recipe
 FULL = 3  # the stage of ZeRO that FSDP2 is, with weights that are sharded again after the forward pass or not
-Parts = Callable[[Training, Block], list[Parameter]]
 
 
 class Sent(NamedTuple):
@@ -38,22 +35,9 @@ class Sent(NamedTuple):
     bytes: int
     cause: str = LEDGER
 
-    def without(self, cause: str, times: int = 1) -> Sent:
-        """Takes it back, so many times of those that it has."""
-        return self._replace(calls=-self.calls // times, bytes=-self.bytes // times, cause=cause)
-
-
-class Kept(NamedTuple):
-    """Bytes of one rank."""
-
-    part: str
-    bytes: int
-    cause: str = LEDGER
-
-
-def stage_of(job: Training, index: int) -> Stage:
-    """What the ranks of a pipeline index hold."""
-    return next(stage for stage in job.stages if index in stage.indices)
+    def times(self, number: int, cause: str = LEDGER) -> Sent:
+        """The same so many times."""
+        return self._replace(calls=number * self.calls, bytes=number * self.bytes, cause=cause)
 
 
 def sent(job: Training, index: int) -> list[Sent]:
@@ -88,7 +72,7 @@ def _parts(job: Training, index: int) -> Iterator[Sent]:
     """Gradients that each rank has a part of: with sequence parallelism those of all weights outside regions, from the rank's own
     tokens, else those of norms of heads, from its own heads. (A bias after a row-cut product gets its gradient from all tokens.)
 
-    They are added up once a step, or before FSDP2 scatters those of a micro-batch; of a pipeline it scatters sums, in their format."""
+    They are added up once a step, or before FSDP2 scatters those of a micro-batch; of a pipeline it scatters sums."""
     plan = job.plan
     if plan.tensor == 1:
         return
@@ -141,18 +125,15 @@ def _sharded(job: Training, index: int) -> Iterator[Sent]:
     plan, rate, m = job.plan, job.plan.recipe.rate, job.micro_batches
     for unit in _units(job, index):
         for one in data.traffic(plan.zero, reshard=plan.reshard):
-            value = int(size(unit.whole, rate[one.carries]))
-            whole = Sent(unit.dimension, one.collective, unit.times * m, unit.times * m * value)
-            yield whole
+            once = Sent(unit.dimension, one.collective, unit.times, unit.times * int(size(unit.whole, rate[one.carries])))
+            yield once.times(m)
             if plan.pipeline > 1:
-                yield whole.without("pipeline")
-                yield whole.without("pipeline", m)._replace(calls=unit.times, bytes=unit.times * value)
+                yield once.times(1 - m, "pipeline")
             if unit.root and one.carries == "weight" and one.overlaps == "backward":
-                yield whole.without("root")
+                yield once.times(-m, "root")
         if plan.replicas > 1:
-            each = 1 if plan.pipeline > 1 else m
-            value = int(size(unit.shard, rate["gradient"]))
-            yield Sent("replicate", "all_reduce", unit.times * each, unit.times * each * value, "replicas")
+            value = unit.times * int(size(unit.shard, rate["gradient"]))
+            yield Sent("replicate", "all_reduce", unit.times, value).times(m, "replicas")
 
 
 def _replicated(job: Training, index: int) -> Iterator[Sent]:
@@ -161,27 +142,17 @@ def _replicated(job: Training, index: int) -> Iterator[Sent]:
     plan, rate = job.plan, job.plan.recipe.rate
     if plan.data == 1:
         return
-    chunks = [sum(one.size for one in _of_chunk(job, chunk)) for chunk in stage_of(job, index).chunks]
+    chunks = [sum(one.size for one in of_chunk(job, chunk)) for chunk in stage_of(job, index).chunks]
     for one in data.traffic(plan.zero):
         whole = Sent("data", one.collective, len(chunks), int(size(sum(chunks), rate[one.carries])))
         yield whole
         if plan.zero and one.carries == "gradient":
-            yield whole.without("bucket")
+            yield whole.times(-1, "bucket")
             yield whole._replace(collective="all_reduce", cause="bucket")
         if plan.zero and one.carries == "weight":
-            yield whole.without("owners")
-            nothing = _shares(job, index).count(0)  # ranks that have one number to broadcast in the place of parameters
+            yield whole.times(-1, "owners")
+            nothing = shares(job, index).count(0)  # ranks that have one number to broadcast in the place of parameters
             yield whole._replace(collective="broadcast", calls=plan.data, bytes=whole.bytes + nothing * FP32, cause="owners")
-
-
-def _of_chunk(job: Training, chunk: Chunk) -> list[Parameter]:
-    return [one for block, times in chunk.blocks() for one in times * trained(job, block)]
-
-
-def _shares(job: Training, index: int) -> list[int]:
-    """Elements of the parameters that each data-parallel rank of a stage updates, of ZeroRedundancyOptimizer."""
-    sizes = [one.size for chunk in stage_of(job, index).chunks for one in _of_chunk(job, chunk)]
-    return dealt(sizes, int(job.plan.data))
 
 
 # ── pipelines ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,47 +170,3 @@ def _messages(job: Training, index: int) -> Iterator[Sent]:
     hidden = job.architecture.trunk[0].block.lines["x"].width
     shared = plan.tensor if plan.sequence else 1
     yield Sent("pipeline", "send", count, count * int(job.step.tokens) * hidden * int(plan.recipe.rate["activation"]) // shared)
-
-
-# ── bytes held ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def kept(job: Training, place: Mapping[str, int]) -> list[Kept]:
-    """Bytes of a rank at a place in the mesh between two steps, before gradients are dropped."""
-    memory, index = job.memory()[place["pipeline"]], place["pipeline"]
-    parts = {"weights": memory.weights + memory.master_weights, "gradients": memory.gradients, STATE: memory.optimizer_state}
-    found = [Kept(part, int(bytes_)) for part, bytes_ in parts.items()]
-    return [*found, *[line for one in found for line in _otherwise(job, one, place)], *_whole_embedding(job, index)]
-
-
-def _otherwise(job: Training, one: Kept, place: Mapping[str, int]) -> Iterator[Kept]:
-    """What PyTorch has otherwise: buffers, fused matrices that are padded as one, states that are not padded, whole parameters dealt
-    out to be updated."""
-    index, zero = place["pipeline"], job.plan.zero if one.part == STATE else 0
-    ledger, apart, fused = (_elements(job, index, parts) for parts in (counted, partial(trained, fused=False), trained))
-    own = fused
-    if zero == FULL:
-        own = _rows(job, place)
-    elif zero == 1:
-        own, (ledger, apart, fused) = _shares(job, index)[place["data"]], (_dealt(job, size) for size in (ledger, apart, fused))
-    each = one.bytes // ledger
-    for value, cause in ((apart - ledger, "buffers"), (fused - apart, "fused"), (own - fused, "owners" if zero == 1 else "uneven")):
-        if value:
-            yield Kept(one.part, each * value, cause)
-
-
-def _whole_embedding(job: Training, index: int) -> Iterator[Kept]:
-    """DTensor has no operator for the gradient of an embedding that is cut by vocabulary: every rank holds it whole."""
-    ways = job.plan.tensor
-    if ways == 1 or job.plan.zero == FULL:
-        return
-    for block in stage_of(job, index).stem:
-        for op in block.lines.values():
-            if isinstance(op, Embedding):
-                whole = (ways - 1) * sum(product(shape) for shape in op.shapes().values())
-                yield Kept("gradients", int(size(whole, job.plan.recipe.rate["gradient"])), "embedding")
-
-
-def tied(job: Training) -> bool:
-    """Whether the head has the embedding's table."""
-    return any(isinstance(op, Head) and op.tied is not None for block in job.architecture.tail for op in block.lines.values())

@@ -51,6 +51,10 @@ WORDS: Mapping[str, Words] = {
         "less than counted: a router's correction is a buffer, without gradient and state",
         "少于计数：路由器的修正项是缓冲区，没有梯度与优化器状态",
     ),
+    "distributed_cause_uneven": Words(
+        "less than counted: parameters do not come out even, and states of this rank's chunks are not padded",
+        "少于计数：参数不能均分，本进程分块的优化器状态不作填充",
+    ),
     "distributed_cause_fused": Words(
         "matrices that transformers fuses are padded as one",
         "transformers 合并的矩阵作为一个整体填充",
