@@ -1,10 +1,6 @@
-"""Plans under PyTorch's own parallelism: what ranks do beside what bursar predicts (needs torch and transformers).
+"""Plans under PyTorch's own parallelism: what ranks do beside what bursar predicts, as Markdown (needs torch and transformers).
 
-    python benchmarks/distributed.py > docs/distributed.md
-
-The first table is of ranks that really send, over gloo on this machine; the second, of one rank of a fake group, takes every family
-through every kind of plan that it can be cut by. All models have two layers and small widths: what is compared are counts and bytes,
-which follow from shapes alone.
+Run: python -m benchmarks.distributed > docs/distributed.md
 """
 
 from __future__ import annotations
@@ -18,12 +14,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
-
-from bursar.measure.distributed.families import EXPERT, FAMILIES, PIPELINE, REFUSED, TENSOR
 from tests.measure.even import even
 from tests.oracle.small import SMALL
+
+from bursar.measure.distributed.families import EXPERT, FAMILIES, PIPELINE, REFUSED, TENSOR
+
+HEAD = """# Plans under PyTorch's own parallelism
+
+Made by `python -m benchmarks.distributed > docs/distributed.md` with PyTorch {torch} and transformers {transformers}; do not edit
+by hand.
+
+One training step of a model of few layers and small widths, watched operator by operator (`torchrun … -m
+bursar.measure.distributed`). Equal means to the last one: every collective of every dimension of the mesh, its calls and its bytes,
+and the bytes of weights, gradients and optimizer states are what bursar predicts. Where PyTorch does otherwise than the papers'
+rules, the prediction has a line with its cause, which the command prints. Counts and bytes follow from shapes alone, so that small
+widths show what large ones do.
+"""
 
 REAL = (
     ("llama", 2, "--tp 2"),
@@ -44,7 +50,7 @@ REAL = (
     ("mixtral", 2, "--dp 2 --ep 2"),
     ("mixtral", 4, "--dp 4 --ep 4"),
     ("mixtral", 4, "--tp 2 --sp --dp 2 --ep 4"),
-)  # fmt: skip
+)
 SIZES = {"num_attention_heads": 8, "num_key_value_heads": 4, "hidden_size": 64, "head_dim": 8, "vocab_size": 128}
 NEEDS = {"--tp": TENSOR, "--pp": PIPELINE, "--ep": EXPERT}
 FAKE = (
@@ -56,7 +62,7 @@ FAKE = (
     (4, "--tp 2 --sp --dp 2 --zero 2"),
     (4, "--dp 4 --ep 2"),
     (8, "--tp 2 --sp --dp 4 --ep 4"),
-)  # fmt: skip
+)
 DEEP = {"gpt_neo": ("--layers", "4")}  # families whose small config says what each of its layers is
 
 
@@ -97,36 +103,34 @@ def ran(asked: list[Run]) -> dict[Run, dict[str, Any]]:
     """What the first rank of every run printed."""
     with TemporaryDirectory() as name:
         given = [{"world": run.world if run.real else 1, "arguments": arguments(run, Path(name)), "lost": None} for run in asked]
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-        program = [sys.executable, str(ROOT / "tests" / "measure" / "forked.py")]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        program = [sys.executable, "-m", "tests.measure.forked"]
         done = subprocess.run(program, input=json.dumps(given), stdout=subprocess.PIPE, text=True, env=environment, check=True)
     found = [json.loads(one["out"].splitlines()[-1]) for one in json.loads(done.stdout)]
     return dict(zip(asked, found, strict=True))
 
 
-def sent(rank: dict[str, Any], key: str) -> str:
-    return "<br>".join(
-        f"{row['dimension']} {row['collective']}: {row[f'{key}count']:,} × {row[f'{key}bytes']:,} B" for row in rank["collectives"]
-    )
+def sent(rank: dict[str, Any]) -> str:
+    rows = [(row["dimension"], row["collective"], row["measured_count"], row["measured_bytes"]) for row in rank["collectives"]]
+    return "<br>".join(f"{dimension} {collective}: {count:,}, {bytes_:,} B" for dimension, collective, count, bytes_ in rows)
 
 
-def held(rank: dict[str, Any], key: str) -> str:
-    return " / ".join(f"{row[f'{key}bytes']:,}" for row in rank["memory"])
+def held(rank: dict[str, Any]) -> str:
+    return " / ".join(f"{row['measured_bytes']:,}" for row in rank["memory"])
 
 
 def of_ranks(found: dict[Run, dict[str, Any]]) -> Iterator[str]:
-    """Rows of the table of ranks that really send: the first rank, and whether every rank is equal to the byte."""
-    yield "| model | ranks | plan | collectives, measured: calls, bytes of all of them | weights / gradients / states, measured, bytes | equal |"
+    """The table of ranks that really send: what the first one did, and how many are equal."""
+    yield "| model | ranks | plan | collectives in a step: calls, bytes joined | weights / gradients / states, B | equal ranks |"
     yield "|---|---|---|---|---|---|"
     for run, payload in found.items():
         if run.real:
-            first = payload["ranks"][0]
-            equal = f"{sum(rank['exact'] for rank in payload['ranks'])} of {run.world} ranks"
-            yield f"| {run.family} | {run.world} | `{run.options}` | {sent(first, 'measured_')} | {held(first, 'measured_')} | {equal} |"
+            first, equal = payload["ranks"][0], sum(rank["exact"] for rank in payload["ranks"])
+            yield f"| {run.family} | {run.world} | `{run.options}` | {sent(first)} | {held(first)} | {equal} of {run.world} |"
 
 
 def of_families(found: dict[Run, dict[str, Any]]) -> Iterator[str]:
-    """Rows of the table of families: = where every call and byte is equal, – where it is not cut so."""
+    """The table of families: = where every call and byte is equal, – where it is not cut so."""
     yield "| family | " + " | ".join(f"`{options}`" for _, options in FAKE) + " |"
     yield "|---|" + "---|" * len(FAKE)
     for family in sorted(FAMILIES):
@@ -143,22 +147,13 @@ def main() -> None:
     found = ran(list(runs()))
     fake = [payload for run, payload in found.items() if not run.real]
     equal = sum(bool(payload.get("exact")) for payload in fake)
-    print("# Plans under PyTorch's own parallelism: what ranks do beside what is predicted\n")
-    print(f"PyTorch {torch.__version__}, transformers {transformers.__version__}; written by `python benchmarks/distributed.py`.")
-    print(
-        "One training step of a model of few layers and small widths, watched operator by operator. Equal means: every collective of"
-    )
-    print(
-        "every mesh dimension, its number and its bytes, and the bytes of weights, gradients and optimizer states are what bursar"
-    )
-    print("predicts, to the last one. Where PyTorch does otherwise than the papers' rules, the prediction has a line that says so:")
-    print("`torchrun … -m bursar.measure.distributed` prints it.\n")
-    print("## Ranks that really send (gloo); the figures are the first rank's\n")
+    print(HEAD.format(torch=torch.__version__, transformers=transformers.__version__))
+    print("## Ranks that really send (gloo)\n\nThe figures are those that the first rank was seen to have.\n")
     print("\n".join(of_ranks(found)))
-    print(f"\n## Every family, one rank of a fake group: {equal} of {len(fake)} runs are equal\n")
-    print("– : not cut so, which is refused with its reason. Mixtures under `--tp` spread their experts.\n")
+    print(f"\n## Every family, one rank of a fake group\n\n{equal} of {len(fake)} runs are equal.")
+    print("– : not cut so, refused with its reason. Mixtures under `--tp` spread their experts.\n")
     print("\n".join(of_families(found)))
-    print("\nNo distributed step is run of " + "; ".join(f"{family}: {reason}" for family, reason in sorted(REFUSED.items())) + ".")
+    print("\nNot run: " + "; ".join(f"`{family}` ({reason})" for family, reason in sorted(REFUSED.items())) + ".")
 
 
 if __name__ == "__main__":

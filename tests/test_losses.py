@@ -7,7 +7,8 @@ import pytest
 
 from bursar import Plan, Step, load
 from bursar.dims import power_of_two
-from bursar.memory.liveness import Passes, sized
+from bursar.memory.liveness import Passes
+from bursar.memory.parts import sized
 
 TOKENS, H, VOCAB = 8192, 4096, 128256
 

@@ -154,3 +154,13 @@ def test_a_tower_that_sees_nothing_waits_for_nothing(capsys: pytest.CaptureFixtu
     """Without images a vision tower has no FLOPs to split between the two gradients of its products."""
     found = answer(capsys, "time qwen2-vl-7b --device h100 --devices 4 --pp 4 --schedule zb-h1 --seq 1k")
     assert 0 < found["bubble_fraction"] < 1
+
+
+@pytest.mark.parametrize("model", ["deepseek-v3.2", "qwen2.5-vl-7b", "chinchilla-70b"])
+def test_attention_that_cannot_be_spread_is_searched_without_it(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Attention of chosen tokens, within windows, or with relative positions has plans with cp=1 alone."""
+    few = "--fix schedule=1f1b,micro_batch=1,recompute=full,zero=3,ep=1"
+    found = answer(capsys, f"plan {model} --device gb300 --devices 64 --seq 8k --global-batch 64 {few}")
+    assert found["axes"]["cp"] == [1, 2, 4]
+    assert found["searched"] > 0
+    assert {plan["cp"] for plan in [*found["best"], *found["pareto"], found["leanest"]]} == {1}

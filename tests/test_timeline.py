@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from bursar import Model, Plan, Training, catalog, load, rules
 from bursar.errors import PlanError
-from bursar.memory.liveness import Passes, Sized, sized
+from bursar.memory.liveness import Passes
 from bursar.memory.moments import Moment
+from bursar.memory.parts import Sized, sized
 from bursar.memory.peaks import Memory
 from bursar.memory.wiring import moments, sizes
 from bursar.questions import timeline

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bursar.kernels import Kernels
-from bursar.memory import liveness
+from bursar.memory import parts
 from bursar.memory.liveness import Passes
 from bursar.ops.blocks import gated_mlp
 from bursar.ops.elementwise import LayerNorm, RMSNorm
@@ -105,7 +105,7 @@ def peak(case: Case, size: int, given: Mapping[str, Any]) -> float:
     block, tokens = case.block(size, given)
     rate, step = recipe(case.precision).rate, Step(1, tokens)
     kernels = Kernels.named(case.kernels, "llama", wide=case.precision == "fp32")
-    sized = liveness.sized(block, step, rate, kernels, "none", "growing" if any(block.trained) else "allocated")
+    sized = parts.sized(block, step, rate, kernels, "none", "growing" if any(block.trained) else "allocated")
     passes = Passes(sized)
     first, last = next(iter(block.lines)), list(block.lines)[-1]
     held = {name: block.lines[name].made(step) * rate[block.lines[name].makes] for name in (first, last)}

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+import bursar
 from bursar import families
 from bursar.measure.distributed import recording
+from bursar.measure.distributed.asking import DEPTH
 from bursar.measure.distributed.families import FAMILIES, REFUSED
 from tests.measure.even import even
 from tests.oracle.small import SMALL
@@ -224,6 +226,28 @@ def test_a_record_is_predicted_again() -> None:
     assert [row.quantity for row in recording.replayed(written) if not row.agrees] == ["weights"]
 
 
+@pytest.mark.parametrize("family", ["gemma2", "gpt2", "granite", "olmo"])
+def test_chunks_one_after_the_other_are_the_model(family: str) -> None:
+    """With the same weights they return the logits of transformers' own model: embeddings that are scaled, positions, multipliers and
+    norms without weights are each in one chunk."""
+    from bursar.measure.distributed import models
+
+    values = even(SMALL[family])
+    model = bursar.load({**values, next(key for key in DEPTH if key in values): 2})
+    ids = torch.arange(32).reshape(2, 16) % values["vocab_size"]
+    (whole,) = models.chunks(model, {0: (0, 1)}, 0, 16, torch.float32).values()
+    first, last = models.chunks(model, {0: (0,), 1: (1,)}, 1, 16, torch.float32).values()
+    for chunk in (whole, first, last):
+        models.draw(chunk, "cpu")
+        chunk.eval()
+    for chunk in (first, last):
+        missing, _ = chunk.load_state_dict(whole.state_dict(), strict=False)
+        assert not missing
+    with torch.no_grad():
+        expected = whole.model(input_ids=ids, use_cache=False).logits
+        assert torch.equal(last(first(ids)), expected) and torch.equal(whole(ids), expected)
+
+
 @pytest.mark.parametrize("name", LOST)
 def test_a_rank_that_is_lost_ends_the_others(name: str) -> None:
     """Killed, and stopped: it neither ends nor answers."""
@@ -252,6 +276,7 @@ def test_every_family_is_run_or_refused_with_a_reason() -> None:
         ("qwen2-0.5b --tp 2", "tied"),
         ("gemma-2b --tp 2 --set tie_word_embeddings=false", "does not divide 1"),
         (f"{LLAMA} --tp 2 --precision fp8", "precision"),
+        (f"{LLAMA} --tp 2 --precision fp32 --grad-dtype bf16", "grad_dtype"),
         (f"{LLAMA} --dp 2 --layers 0", "layers"),
         (f"{LLAMA} --pp 2 --schedule zb-h1", "schedule"),
         (f"{LLAMA} --pp 3 --dp 1", "is not the 2 ranks"),

@@ -16,6 +16,7 @@ from bursar.model import load
 
 from . import reference
 from .families import SPECS
+from .families._latent import free_sizes
 from .values import Values, maybe, trunk
 
 
@@ -90,32 +91,11 @@ def qwen3_moe(pick: Random) -> Values:
     }
 
 
-def deepseek_v3(pick: Random) -> Values:
-    values, groups = trunk(pick, explicit_head_dim=False), pick.randint(1, 3)
-    experts = groups * pick.randint(2, 4)  # a group is ranked by its two best experts
-    values["hidden_size"] = pick.randint(5, 60)  # latent heads have widths of their own
-    return {
-        **values,
-        "num_key_value_heads": values["num_attention_heads"],
-        "moe_intermediate_size": pick.randint(1, 40),
-        "q_lora_rank": pick.choice([None, pick.randint(1, 30)]),
-        "kv_lora_rank": pick.randint(1, 30),
-        "qk_nope_head_dim": pick.randint(1, 12),
-        "qk_rope_head_dim": 2 * pick.randint(1, 5),
-        "v_head_dim": pick.randint(1, 12),
-        "n_routed_experts": experts,
-        "n_shared_experts": pick.randint(1, 3),
-        "num_experts_per_tok": pick.randint(1, experts // groups),
-        "n_group": groups,
-        "topk_group": pick.randint(1, groups),
-        "first_k_dense_replace": pick.randint(0, values["num_hidden_layers"]),
-        **maybe(pick, attention_bias=pick.random() < 0.7),
-    }
-
-
-MAKERS: dict[str, Callable[[Random], Values]] = {
-    maker.__name__: maker for maker in (gpt2, llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, deepseek_v3)
-} | {name: spec.random for name, spec in SPECS.items()}
+MAKERS: dict[str, Callable[[Random], Values]] = (
+    {maker.__name__: maker for maker in (gpt2, llama, mistral, mixtral, qwen2, qwen3, qwen3_moe)}
+    | {"deepseek_v3": free_sizes}
+    | {name: spec.random for name, spec in SPECS.items()}
+)
 EACH = max(2, 200 // len(MAKERS))  # configs of a family: about 200 in all
 
 

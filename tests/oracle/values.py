@@ -29,3 +29,18 @@ def trunk(pick: Random, *, explicit_head_dim: bool) -> Values:
 def maybe(pick: Random, **keys: object) -> Values:
     """Each key with even chance; both sides have the same default for one that is left out."""
     return {key: value for key, value in keys.items() if pick.random() < 0.5}
+
+
+def experts_in_groups(pick: Random, layers: int) -> Values:
+    """Routed and shared experts, with DeepSeek's names, behind dense layers."""
+    groups = pick.randint(1, 3)
+    experts = groups * pick.randint(2, 4)  # a group is ranked by its two best experts
+    return {
+        "moe_intermediate_size": pick.randint(1, 40),
+        "n_routed_experts": experts,
+        "n_shared_experts": pick.randint(1, 3),
+        "num_experts_per_tok": pick.randint(1, experts // groups),
+        "n_group": groups,
+        "topk_group": pick.randint(1, groups),
+        "first_k_dense_replace": pick.randint(0, layers),
+    }

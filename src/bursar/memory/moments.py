@@ -3,7 +3,8 @@
 While a micro-batch is at work in a block, the rank holds its states, the other micro-batches in flight, and of this one what the
 blocks before keep and what the block has at the moment. Within a run of equal layers activations grow or fall evenly, so a run is
 highest at its last layer, or at its first where the gradients of weights grow meanwhile. After the last micro-batch no activation
-is left, and the optimizer's own tensors come. The peak is the highest of these few moments; `questions/timeline.py` walks through all.
+is left, and the optimizer's own tensors come. The peak is the highest of these few moments; `questions/timeline.py` walks through
+all of them.
 
 A rank with several chunks (interleaved pipelines) has its block at work in any of them while it holds as many micro-batches as it
 ever does: no less than it needs.

@@ -13,8 +13,8 @@ from bursar import holdings
 from bursar.dims import Dim, at_most, choose, most, product
 from bursar.holdings import NOTHING, Holding
 from bursar.kernels import Kernels
-from bursar.memory import liveness
-from bursar.memory.liveness import Passes, Wired
+from bursar.memory.liveness import Passes
+from bursar.memory.parts import Wired, recomputed, sized, wired
 from bursar.ops.adapters import Magnitude
 from bursar.parallel import data, fsdp, schedules
 from bursar.parallel.pipeline import Chunk, Stage
@@ -26,7 +26,7 @@ from bursar.tree import Block, Weight
 
 ONE_TOKEN = Step(1, 1)
 NOTHING_WAITS: dict[int, Dim] = {}
-GRADIENTS = {"allocated": "allocated", "lazy": "added", "accumulated": "growing"}  # where they go, as `liveness.sized` has it
+GRADIENTS = {"allocated": "allocated", "lazy": "added", "accumulated": "growing"}  # where they go, as `parts.wired` has it
 
 
 class Memory(NamedTuple):
@@ -71,20 +71,22 @@ class Load(NamedTuple):
         return self.first or self.passes
 
 
-def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str, wired: Wired | None = None) -> Load:
-    """The load of a block under a recompute mode; `wired` is what does not depend on that, where it is known."""
+def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str, known: Wired | None = None) -> Load:
+    """The load of a block under a recompute mode; what does not depend on that may be known."""
     gradients, rate = gradients_of(plan), rate_of(plan)
-    sized = liveness.recomputed(wired or wired_of(block, step, plan, kernels), block, step, kernels, mode)
-    passes = Passes(sized)
+    own = recomputed(known or wired_of(block, step, plan, kernels), block, step, kernels, mode)
+    passes = Passes(own)
     if plan.many:
         passes.settle()
-    found = Load(*block.trained, passes.kept.activations, sized.tables, passes.kept.logits, passes, sized.shown)
-    if sized.wiring.cached:
+        if known is None:
+            passes.forget()
+    found = Load(*block.trained, passes.kept.activations, own.tables, passes.kept.logits, passes, own.shown)
+    if own.wiring.cached:
         found = found._replace(cached=passes.cached)
     if gradients != "allocated":
         found = found._replace(grown=size(sum(block.trained), rate["gradient"]))
     if gradients == "added":
-        found = found._replace(first=Passes(liveness.sized(block, step, rate, kernels, mode, "growing")))
+        found = found._replace(first=Passes(sized(block, step, rate, kernels, mode, "growing")))
     if not plan.flat:
         found = found._replace(owned=holdings.of_block(block, plan))
     return found._replace(frozen=_frozen(block, plan), widened=_widened(block, plan)) if block.frozen else found
@@ -92,7 +94,7 @@ def load(block: Block, step: Step, plan: Plan, kernels: Kernels, mode: str, wire
 
 def wired_of(block: Block, step: Step, plan: Plan, kernels: Kernels) -> Wired:
     """What of a load does not depend on the recompute mode."""
-    return liveness.wired(block, step, rate_of(plan), kernels, gradients_of(plan))
+    return wired(block, step, rate_of(plan), kernels, gradients_of(plan))
 
 
 def rate_of(plan: Plan) -> dict[str, Dim]:

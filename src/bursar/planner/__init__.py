@@ -1,8 +1,7 @@
 """The best plan for a cluster: every plan of a stated space as float64 arrays, masked by the rules; winners read again in ints.
 
 `SPACE` says what is searched, `Space.axes` with which values. With a pipeline ZeRO stops at stage 1, unless it is fixed: gradients
-and weights of a pipeline stage are in use until its last micro-batch. Memory is worked out for every plan, seconds for those that
-fit.
+and weights of a pipeline stage are in use until its last micro-batch. What does not fit has no seconds.
 """
 
 from __future__ import annotations

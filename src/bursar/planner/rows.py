@@ -32,11 +32,11 @@ class Rows(Training):
     cut: tuple[Stage, ...] = ()
     costs: Mapping[int, Cost] = field(default_factory=dict)  # by the id of the block
     whole: Any = False  # whether all of a layer is recomputed, mode by mode
-    overheads_known: Any = 0  # bytes that are no tensors
+    measured: Any = 0  # bytes that are no tensors
 
     def sharded(self, plan: Plan, runtime: Any) -> Rows:
         """The same with states that are sharded otherwise; what is known of both stays known."""
-        other = replace(self, plan=plan, overheads_known=runtime)
+        other = replace(self, plan=plan, measured=runtime)
         vars(other).update({name: known for name, known in vars(self).items() if name in SHARED})
         return other
 
@@ -66,7 +66,7 @@ class Rows(Training):
 
     @cached_property
     def runtime(self) -> Dim:
-        return self.overheads_known
+        return self.measured
 
     @cached_property
     def flights(self) -> tuple[Dim, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from bursar import marks, rules
 from bursar.dims import Dim, at_least
 from bursar.memory import peaks
-from bursar.memory.liveness import Wired
+from bursar.memory.parts import Wired
 from bursar.parallel import pipeline
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan

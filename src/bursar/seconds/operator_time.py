@@ -53,7 +53,7 @@ def seconds(line: Line, kernel: Implementation, rate: Mapping[str, int | Fractio
         return _attention(line, kernel, seen, gradients, roof.traffic(moved, width), roof.traffic(backward_moved, width), roof)
     narrow = op.quantised and bool(roof.cast_bytes)
     if line.nested:
-        there, back = _grouped(line, op.flops(seen), gradients, rate, roof, narrow=narrow)
+        there, back = _grouped(line, op.flops(seen), gradients, moved, width, roof, narrow=narrow)
     else:
         there = at_least(roof.compute(op.flops(seen), narrow=narrow), roof.traffic(moved, width))
         back = 0 if op.still else at_least(roof.compute(gradients, narrow=narrow), roof.traffic(backward_moved, width))
@@ -85,17 +85,15 @@ def _between(line: Line, kernel: Implementation, rate: Mapping[str, int | Fracti
 
 
 def _grouped(
-    line: Line, flops: Dim, gradients: Dim, rate: Mapping[str, int | Fraction], roof: Roofline, *, narrow: bool
+    line: Line, flops: Dim, gradients: Dim, moved: Dim, width: int | Fraction, roof: Roofline, *, narrow: bool
 ) -> tuple[Dim, Dim]:
-    """Seconds of one product for every expert of a rank. Each expert's is too short to hide its weights' traffic behind products of
-    others: all are read, once more for the gradient of the input, and their gradients are added to."""
+    """Seconds of one product for every expert of a rank. Each is too short to hide its traffic behind the products of others: the
+    weights of all of them are read, and their gradients are written."""
     op = line.op
-    read = line.weights * (rate["operand"] if narrow else rate["activation"])
-    there = roof.compute(flops, narrow=narrow, grouped=True) + roof.traffic(read, 1)
-    if op.still:
-        return there, 0
-    added = 2 * line.weights * rate["gradient"] if op.trainable else 0
-    return there, roof.compute(gradients, narrow=narrow, grouped=True) + roof.traffic(int(op.passes) * read + added, 1)
+    everything = roof.traffic(moved + (line.instances - 1) * op.weights(), width)
+    times = op.trainable + op.passes
+    there = roof.compute(flops, narrow=narrow, grouped=True) + everything
+    return there, roof.compute(gradients, narrow=narrow, grouped=True) + times * everything if times else 0
 
 
 def _attention(

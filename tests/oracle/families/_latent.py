@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.values import Values, maybe, trunk
+from tests.oracle.values import Values, experts_in_groups, maybe, trunk
 
 INDEXER = {
     "self_attn.indexer.wq_b": "attn.index_q",
@@ -15,27 +15,26 @@ INDEXER = {
 
 
 def sizes(pick: Random) -> Values:
-    values, groups = trunk(pick, explicit_head_dim=False), pick.randint(1, 3)
-    experts = groups * pick.randint(2, 4)  # a group is ranked by its two best experts
+    values = trunk(pick, explicit_head_dim=False)
     heads = values["num_attention_heads"]
     return {
         **values,
+        **experts_in_groups(pick, values["num_hidden_layers"]),
         "hidden_size": heads * pick.randint(1, 12),
         "num_key_value_heads": heads,
-        "moe_intermediate_size": pick.randint(1, 40),
         "q_lora_rank": pick.randint(1, 30),
         "kv_lora_rank": pick.randint(1, 30),
         "qk_nope_head_dim": pick.randint(1, 12),
         "qk_rope_head_dim": 2 * pick.randint(1, 5),
         "v_head_dim": pick.randint(1, 12),
-        "n_routed_experts": experts,
-        "n_shared_experts": pick.randint(1, 3),
-        "num_experts_per_tok": pick.randint(1, experts // groups),
-        "n_group": groups,
-        "topk_group": pick.randint(1, groups),
-        "first_k_dense_replace": pick.randint(0, values["num_hidden_layers"]),
         **maybe(pick, attention_bias=pick.random() < 0.7),
     }
+
+
+def free_sizes(pick: Random) -> Values:
+    """A hidden size that no head divides, and a query with a latent or without: DeepSeek-V3's class takes both."""
+    values = sizes(pick)
+    return {**values, "hidden_size": pick.randint(5, 60), "q_lora_rank": pick.choice([None, values["q_lora_rank"]])}
 
 
 def indexed_sizes(pick: Random) -> Values:

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Any
+from tests.oracle.values import Values
 
-from tests.oracle.values import Values, maybe, trunk
+from . import glm
+from .glm import parts, random
+
+__all__ = ["COMPONENTS", "SMALL", "parts", "random"]
 
 COMPONENTS = {"post_self_attn_layernorm": "attn.post_norm", "post_mlp_layernorm": "mlp.post_norm"}
-_BASE: Values = {
-    "model_type": "glm4", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 77, "num_hidden_layers": 3,
-    "num_attention_heads": 6, "num_key_value_heads": 2, "max_position_embeddings": 64, "head_dim": 12, "hidden_act": "silu",
-    "tie_word_embeddings": False, "attention_bias": True, "pad_token_id": 0
-}  # fmt: skip
-SMALL: dict[str, Values] = {
-    "glm4": _BASE,
-    "glm4-no-bias-tied": {**_BASE, "attention_bias": False, "tie_word_embeddings": True, "num_key_value_heads": 6},
-}
-
-
-def parts(module: str, tensor: Any, values: Values) -> dict[str, int] | None:
-    """The rows of the gate are followed by those of up."""
-    if module == "mlp.gate_up_proj":
-        return dict.fromkeys(("mlp.gate", "mlp.up"), tensor.numel() // 2)
-    return None
-
-
-def random(pick: Random) -> Values:
-    values = trunk(pick, explicit_head_dim=True)
-    values["head_dim"] = 4 * pick.randint(1, 4)  # half of it is rotated by pairs
-    return {**values, "pad_token_id": 0, "attention_bias": pick.random() < 0.7, **maybe(pick, attention_dropout=0.25)}
+SMALL: dict[str, Values] = {name.replace("glm", "glm4"): {**values, "model_type": "glm4"} for name, values in glm.SMALL.items()}

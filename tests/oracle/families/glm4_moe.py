@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.values import Values, maybe, trunk
+from tests.oracle.values import Values, experts_in_groups, maybe, trunk
 
 _BASE: Values = {
     "model_type": "glm4_moe", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 77, "num_hidden_layers": 4,
@@ -22,17 +22,10 @@ SMALL: dict[str, Values] = {
 
 
 def random(pick: Random) -> Values:
-    values, groups = trunk(pick, explicit_head_dim=True), pick.randint(1, 3)
-    experts = groups * pick.randint(2, 4)  # a group is ranked by its two best experts
+    values = trunk(pick, explicit_head_dim=True)
     return {
         **values,
+        **experts_in_groups(pick, values["num_hidden_layers"]),
         "head_dim": 4 * pick.randint(1, 4),
-        "moe_intermediate_size": pick.randint(1, 40),
-        "n_routed_experts": experts,
-        "n_shared_experts": pick.randint(1, 3),
-        "num_experts_per_tok": pick.randint(1, experts // groups),
-        "n_group": groups,
-        "topk_group": pick.randint(1, groups),
-        "first_k_dense_replace": pick.randint(0, values["num_hidden_layers"]),
         **maybe(pick, attention_bias=pick.random() < 0.7, use_qk_norm=pick.random() < 0.7, partial_rotary_factor=0.5),
     }

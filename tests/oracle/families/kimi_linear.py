@@ -6,7 +6,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.oracle.values import Values, maybe, trunk
+from tests.oracle.families._latent import free_sizes
+from tests.oracle.values import Values
 
 _KIMI: Values = {
     "model_type": "kimi_linear", "vocab_size": 101, "hidden_size": 60, "intermediate_size": 77, "num_hidden_layers": 4,
@@ -59,34 +60,27 @@ def _is_linear(tensor: Any, linear: Values, values: Values) -> bool:
     return bool(tensor.shape[0] == wide)
 
 
+# the names that Kimi Linear has for DeepSeek's
+NAMES = {
+    "n_routed_experts": "num_experts", "n_shared_experts": "num_shared_experts", "num_experts_per_tok": "num_experts_per_token",
+    "n_group": "num_expert_group",
+}  # fmt: skip
+
+
 def random(pick: Random) -> Values:
-    values, groups = trunk(pick, explicit_head_dim=False), pick.randint(1, 3)
-    experts, layers = groups * pick.randint(2, 4), values["num_hidden_layers"]
-    full = [i + 1 for i in range(layers - 1) if pick.random() < 0.4] + [layers]  # transformers asks for one layer of attention
+    values = {
+        key: value for key, value in free_sizes(pick).items() if key not in ("max_position_embeddings", "tie_word_embeddings")
+    }
+    layers = range(1, values["num_hidden_layers"] + 1)
+    full = {i for i in layers[:-1] if pick.random() < 0.4} | {layers[-1]}  # transformers asks for one layer of attention
     return {
-        **{key: value for key, value in values.items() if key not in ("max_position_embeddings", "tie_word_embeddings")},
-        "num_key_value_heads": values["num_attention_heads"],
-        "hidden_size": pick.randint(5, 60),
-        "vocab_size": pick.randint(11, 130),
+        **{NAMES.get(key, key): value for key, value in values.items()},
         "pad_token_id": 0,
-        "moe_intermediate_size": pick.randint(1, 40),
-        "q_lora_rank": pick.choice([None, pick.randint(1, 30)]),
-        "kv_lora_rank": pick.randint(1, 30),
-        "qk_nope_head_dim": pick.randint(1, 12),
-        "qk_rope_head_dim": 2 * pick.randint(1, 5),
-        "v_head_dim": pick.randint(1, 12),
-        "num_experts": experts,
-        "num_shared_experts": pick.randint(1, 3),
-        "num_experts_per_token": pick.randint(1, experts // groups),
-        "num_expert_group": groups,
-        "topk_group": pick.randint(1, groups),
-        "first_k_dense_replace": pick.randint(0, layers),
         "linear_attn_config": {
             "num_heads": pick.randint(1, 5),
             "head_dim": pick.randint(1, 9),
             "short_conv_kernel_size": pick.randint(1, 5),
-            "full_attn_layers": full,
-            "kda_layers": [i + 1 for i in range(layers) if i + 1 not in full],
+            "full_attn_layers": sorted(full),
+            "kda_layers": [i for i in layers if i not in full],
         },
-        **maybe(pick, attention_bias=pick.random() < 0.7),
     }

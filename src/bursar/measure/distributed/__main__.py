@@ -16,9 +16,11 @@ from typing import Any, NoReturn
 
 from bursar.errors import BursarError
 from bursar.options import switch
+from bursar.options.option import count, degree, length, rank
 from bursar.report.words import say
 
 LOST, BROKEN = 3, 4
+NUMBERS = (count, degree, length, rank)
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +46,7 @@ def parser() -> Parser:
         if switch(option):
             made.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            made.add_argument(flag, dest=name, default=None, help=text, metavar="TEXT" if option.valid else "N")
+            made.add_argument(flag, dest=name, default=None, help=text, metavar="N" if option.read in NUMBERS else "TEXT")
     made.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object and nothing else")
     return made
 

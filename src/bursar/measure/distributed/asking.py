@@ -28,6 +28,7 @@ SCHEDULES: Mapping[str, tuple[str, bool]] = {
     "zb-v": ("ScheduleZBVZeroBubble", True),
     "dualpipe-v": ("ScheduleDualPipeV", True),
 }
+GRADIENTS = {"bf16": (None, "bf16", "fp32")}  # FSDP2 reduces gradients in another dtype than they have
 SPLIT = ("zb-v", "dualpipe-v")  # of these, those that put weight gradients off
 STATES = {"bf16-pure": "bf16"}  # torch.optim keeps states in the dtype of the weights
 
@@ -82,6 +83,10 @@ LIMITS = (
     Limit(
         "precision", lambda a: a["precision"] == "bf16" and (a["dp"] == 1 or a["zero"] < 2),
         "FP32 masters of bf16 weights are FSDP2's", "fp32, bf16-pure; or dp and zero of 2 and more",
+    ),
+    Limit(
+        "grad_dtype", lambda a: a["grad_dtype"] not in GRADIENTS.get(a["precision"], (None,)),
+        "grad_dtype={grad_dtype} with precision={precision} is not run", "fp32, bf16 with precision=bf16",
     ),
     Limit("sp", lambda a: a["sp"] and a["tp"] == 1, "sp shares tokens over tp ranks", "--tp 2 and more"),
     Limit(

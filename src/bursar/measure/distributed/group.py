@@ -29,7 +29,12 @@ def device_of(asked: str | None) -> str:
     if kind == "cuda":
         if not torch.cuda.is_available():
             raise BursarError("there is no CUDA device", field="device", value=asked, valid="cpu")
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        here, devices = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if here >= devices:
+            raise BursarError(
+                f"this machine has {devices} GPUs for its ranks", field="device", value=asked, valid="a GPU for each, cpu"
+            )
+        torch.cuda.set_device(here)
     return kind
 
 

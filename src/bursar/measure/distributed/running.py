@@ -1,4 +1,4 @@
-"""A training step of one rank under PyTorch's engine, watched: built, cut, run twice; the second step is what counts."""
+"""A training step of one rank under PyTorch's engine: built, cut, run until it is as later ones are, and watched."""
 
 from __future__ import annotations
 

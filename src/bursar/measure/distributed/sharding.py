@@ -19,7 +19,7 @@ from bursar.measure.distributed import experts as mixtures
 
 GATHERED: Mapping[str, Mapping[str, torch.dtype]] = {"bf16": {"param_dtype": torch.bfloat16}}  # other precisions: as they rest
 REDUCED: Mapping[str | None, Mapping[str, torch.dtype]] = {"fp32": {"reduce_dtype": torch.float32}}
-MIB = 2**20
+MIB = 2**20  # the unit of DistributedDataParallel's buckets
 
 
 def policy(precision: str, grad_dtype: str | None) -> MixedPrecisionPolicy:
@@ -29,8 +29,8 @@ def policy(precision: str, grad_dtype: str | None) -> MixedPrecisionPolicy:
 
 def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, reshard: bool, summed: bool) -> None:
     """Shards a chunk in place over the mesh `data`, and the experts of its layers over `experts` where that is a mesh of several
-    ranks; where it is of one, a rank's experts are its own. `summed`: gradients are divided
-    apart from their reduction, for backends that reduce by sums alone (gloo)."""
+    ranks; where it is of one, a rank's experts are its own. `summed`: gradients are divided apart from their reduction, for backends
+    that reduce by sums alone (gloo)."""
     apart: set[torch.nn.Parameter] = set()
     for layer in chunk.layers:
         for mixture in mixtures.of_layer(layer) if experts is not None else ():

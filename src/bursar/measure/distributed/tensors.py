@@ -17,18 +17,16 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.utils.parametrize import register_parametrization
 
+from bursar.measure.distributed import experts
 from bursar.measure.distributed.holding import local
 
 COLUMN, ROW, SUMMED = "colwise", "rowwise", "replicated_with_grad_allreduce"
-ROUTED = ("packed_colwise", "moe_tp_experts")  # of experts, which expert parallelism spreads
 
 
 def plan_of(config: Any) -> dict[str, str]:
-    """transformers' plan: the path of a module in a layer → how it is cut, experts left out."""
-    whole: Mapping[str, str] = getattr(config, "base_model_tp_plan", None) or {}
-    routed = [path for path, how in whole.items() if how in ROUTED]
-    inside = tuple(path.rpartition(".")[0] if path.endswith("_proj") else path for path in routed)
-    return {path.removeprefix("layers.*."): how for path, how in whole.items() if not (inside and path.startswith(inside))}
+    """transformers' plan: the path of a module in a layer → how it is cut; of experts, which are spread, nothing."""
+    whole: Mapping[str, str] = config.base_model_tp_plan
+    return {path.removeprefix("layers.*."): how for path, how in whole.items() if "experts" not in path.split(".")}
 
 
 class Own(nn.Module):
@@ -76,7 +74,7 @@ def cut(chunk: Any, mesh: Any, sequence: bool) -> None:
             layer.get_submodule(path).register_forward_pre_hook(entrance, with_kwargs=True)
         layer.register_forward_hook(entrance.left)
         styles = {COLUMN: ColwiseParallel(), ROW: RowwiseParallel(output_layouts=outside)}
-        copies = [module for path, module in _copied(layer, named, sequence)]
+        copies = list(_copied(layer, named, sequence))
         parallelize_module(layer, mesh, {path: styles[how] for path, how in named.items() if how in styles})
         for module in copies:
             copied(module, mesh)
@@ -105,13 +103,13 @@ def _part(layer: nn.Module, path: str) -> nn.Module | None:
         return None
 
 
-def _copied(layer: nn.Module, named: Mapping[str, str], sequence: bool) -> Iterator[tuple[str, nn.Module]]:
+def _copied(layer: nn.Module, named: Mapping[str, str], sequence: bool) -> Iterator[nn.Module]:
     """The modules whose weights every rank has, and of whose gradients each rank has a part."""
+    routed = experts.of_layer(layer)
     for path, module in layer.named_modules():
-        if any(True for _ in module.parameters(recurse=False)) and not hasattr(module, "gate_up_proj"):
-            how = named.get(path)
-            if how == SUMMED or (how is None and sequence):
-                yield path, module
+        summed = named.get(path, SUMMED if sequence else None) == SUMMED
+        if summed and module not in routed and any(True for _ in module.parameters(recurse=False)):
+            yield module
 
 
 def copied(module: nn.Module, mesh: Any) -> None:

@@ -18,8 +18,8 @@ WORDS: Mapping[str, Words] = {
     "hidden": Words("hidden", "隐藏"),
     "hidden_note": Words(
         "The first plan hides traffic of {share} of its step behind products; published runs with sharded weights are known to "
-        "have hidden {most}. In runs of FSDP steps grew by about {growth} of what was taken to be hidden: a plan that hides less may be "
-        "faster.",
+        "have hidden {most}. In runs of FSDP steps grew by about {growth} of what was taken to be hidden: a plan that hides less "
+        "may be faster.",
         "第一个方案把相当于每步 {share} 的通信隐藏在矩阵乘法之后；已公布的权重分片训练所隐藏的至多为 {most}。在 FSDP 训练中，"
         "每步用时约增加了假定被隐藏部分的 {growth} 倍：隐藏较少的方案可能更快。",
     ),
