@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import NoReturn
@@ -28,6 +28,7 @@ from bursar.facts import data
 from bursar.options import OPTIONS, switch
 
 LINES = 5_000
+FINE = ("answered", "refused")
 SLOW = 20.0  # seconds of the processor for a line
 MEMORY = 6 * 2**30  # bytes of address space: what asks for more is a mistake
 LONGEST = 1_000  # characters of a refusal
@@ -173,29 +174,31 @@ def too_slow(*_: object) -> NoReturn:
     raise TimeoutError(f"more than {SLOW:g} s")
 
 
-def main() -> int:
-    count, seed = (int(word) for word in (*sys.argv[1:3], *(str(LINES), "0")[len(sys.argv[1:3]) :]))
-    wanted = sys.argv[3:]
-    os.environ["BURSAR_DEBUG"] = "1"
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    signal.signal(signal.SIGPROF, too_slow)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def outcomes(count: int, seed: int, wanted: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """What came of as many lines, verb after verb, run in a folder of odd files."""
     pick, lines = Random(seed), examples()
     verbs = [(path, verb) for path, verb in leaves(VERBS) if not wanted or path[0] in wanted]
-    found: Counter[str] = Counter()
+    signal.signal(signal.SIGPROF, too_slow)
     with tempfile.TemporaryDirectory() as root, contextlib.chdir(root):
         files = folder(Path(root))
         for index in range(count):
             path, verb = verbs[index % len(verbs)]
             line = mutated(pick, pick.choice(lines[path]), verb, path, files)
-            said = outcome(line)
-            found[said if said in ("answered", "refused") else "failed"] += 1
-            if said not in ("answered", "refused"):
-                print(f"{said}\n  bursar {shlex.join(word if len(word) < 200 else word[:200] + '…' for word in line)}".encode(
-                    "utf-8", "backslashreplace").decode(), flush=True)  # fmt: skip
-    print(
-        f"{count:,} lines of {len(verbs)} verbs: " + ", ".join(f"{found[key]:,} {key}" for key in ("answered", "refused", "failed"))
-    )
+            yield outcome(line), line
+
+
+def main() -> int:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else LINES
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    os.environ.update(BURSAR_DEBUG="1", HF_HUB_OFFLINE="1")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    found: Counter[str] = Counter()
+    for said, line in outcomes(count, seed, sys.argv[3:]):
+        found[said if said in FINE else "failed"] += 1
+        if said not in FINE:
+            shown = shlex.join([word[:200] for word in line])
+            print(f"{said}\n  bursar {shown}".encode("utf-8", "backslashreplace").decode(), flush=True)
+    print(f"{count:,} lines: " + ", ".join([f"{found[key]:,} {key}" for key in (*FINE, "failed")]))
     return 1 if found["failed"] else 0
 
 

@@ -284,7 +284,8 @@ def calibration(folder: Path, **changes: str) -> Path:
     achieved = rates("h100-sxm")
     text = file.text(
         file.Calibration(
-            "h100-sxm", file.digest(achieved), Multipliers(1.25, 2.0, 1.5), 0.9, 1.1, 3, "llama", 3, (2.7, 0, 0, 0, 0.01, 0, 0, 0, 0)
+            "h100-sxm", file.digest(achieved), Multipliers(1.25, 2.0, 1.5), 0.9, 1.1, 3, "llama", 3,
+            (2.7, 0, 0, 0, 0.01, 0, 0, 0, 0),
         ),
         "2026-11-21",
     )  # fmt: skip
@@ -310,8 +311,8 @@ def test_a_file_gives_a_device_at_its_rates(tmp_path: Path) -> None:
 
 
 def test_a_band_widens_where_the_runs_say_little(tmp_path: Path) -> None:
-    """Runs whose seconds are products' say what products take. The band of a job like them is theirs; it grows with the share of what
-    they leave open: of attention, by the length."""
+    """Runs whose seconds are products' say what products take. The band of a job like them is theirs; it grows with the share of
+    what they leave open: of attention, by the length."""
     found = file.applied(bursar.device("h100"), str(calibration(tmp_path)))
     plan, model = Plan(data=8, zero=1, launch="graph"), bursar.load("llama-3-8b")
     short, long, longest = [Training(model, plan, found, length=length, global_batch=8) for length in (4096, 16384, 65536)]

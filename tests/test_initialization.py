@@ -536,7 +536,7 @@ def test_what_holds_at_every_width_is_measured(network: Network, draws: str) -> 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "silu", "sigmoid", "softplus", "relu"])
 def test_what_holds_to_first_order_is_measured(name: str) -> None:
-    """100,000 inputs of 200 networks of normal weights, means too: the terms in 1/width are there."""
+    """100,000 inputs of 100 networks of normal weights, means too: the terms in 1/width are there."""
     network = chain(name, (64,) * 3)
     found = measured.measured(network, "normal", 100_000, 100, seed=2)
     assert departures(finite_width.predicted(network), found) < BOUND

@@ -131,12 +131,16 @@ def test_the_largest_model_fits_and_larger_ones_that_were_searched_do_not() -> N
     assert 16 * sizes[-1] <= H100.memory.si
 
 
-def test_the_cheapest_device_keeps_the_deadline(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["--tokens", "100B", "--days", "30", "--seq", "4k", "--global-batch", "256"]
-    offers = answer(capsys, "find", "device", "llama-3-8b", *asked)["offers"]
-    assert offers
-    assert [offer["cost_usd"] for offer in offers] == sorted(offer["cost_usd"] for offer in offers)
-    assert all(offer["days"] <= 30 for offer in offers)
+def test_the_cheapest_device_keeps_the_deadline() -> None:
+    asked = {**DEFAULTS, "seq": 4096, "global_batch": 256}
+    deadline = inverse.Deadline(10**11, days=30.0)
+    offers = inverse.devices(load("llama-3.2-1b"), asked, deadline, among=("h100-sxm", "a100-80-sxm", "l40s"))
+    assert {offer.device for offer in offers} == {"h100-sxm", "a100-80-sxm", "l40s"}
+    costs = [offer.run.cost_usd for offer in offers if offer.run.cost_usd is not None]
+    assert costs == sorted(costs)
+    assert offers[-1].device == "l40s", "no price is in the catalog, so it is not known to be cheap"
+    assert all(offer.run.days <= 30 for offer in offers)
+    assert inverse.devices(load("llama-3.2-1b"), asked, replace(deadline, days=1e-4), among=("h100-sxm",)) == []
 
 
 @pytest.mark.parametrize("question", ["cluster", "context", "batch"])

@@ -9,9 +9,9 @@ import pytest
 
 import bursar
 from bursar import Plan, Training
-from bursar.machines.multipliers import Multipliers, scaled
 from bursar.cli import main
 from bursar.errors import PlanError
+from bursar.machines.multipliers import Multipliers, scaled
 from bursar.machines.network import distinct
 from bursar.parallel import overlap
 from bursar.seconds.step_time import Seconds

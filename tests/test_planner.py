@@ -193,6 +193,11 @@ def test_constraints_are_masks() -> None:
     assert best_of(some).searched < best_of(more).searched
 
 
+def test_a_mode_that_no_layer_has_leaves_the_others() -> None:
+    job = replace(space(SMALL, 8, "h100-sxm"), fixed={"recompute": ("moe", "none", "moe_act,mlp")})
+    assert {plan.recompute for plan in every(job)} == {"none"}
+
+
 def test_axes_say_what_was_searched() -> None:
     axes = replace(space(EXPERTS, 8, "h100-sxm"), also={"offload": (("optimizer",),)}).axes()
     assert set(axes) == set(AXES)

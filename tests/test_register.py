@@ -212,12 +212,12 @@ def test_what_claims_may_ask_is_there() -> None:
     for verb, kind in asking.VERBS.items():
         group, _, name = verb.partition(" ")
         found = (VERBS[group].verbs or {})[name] if name else VERBS[group]
-        takes_model = found.model or "model" in found.argument
+        takes_model = "model" in found.arguments
         assert takes_model == (kind in (asking.MODEL, asking.OF_MODEL)), verb
     assert set(asking.TEXTS) <= set(OPTIONS)
     for option in OPTIONS.values():
-        if "file" in option.meaning.split() and not switch(option):
-            assert option.read not in asking.READS and option.name not in asking.TEXTS and not option.valid, option.name
+        if "file" in option.meaning.split() and not switch(option) and not option.valid:
+            assert option.read not in asking.READS and option.name not in asking.TEXTS, option.name
 
 
 # ── its parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -82,8 +82,8 @@ def _overlap(row: dict[str, str], word: str) -> tuple[str, ...]:
 
 
 def _dispatcher(row: dict[str, str], word: str) -> str:
-    """DeepEP or HybridEP, but for runs that drop tokens (apply_moe_token_drop), DeepSeek-V3's on B200 until 25.11 (enable_deepep=False),
-    and the recipes that name the plain all-to-all."""
+    """DeepEP or HybridEP, but for runs that drop tokens (apply_moe_token_drop), DeepSeek-V3's on B200 until 25.11
+    (enable_deepep=False), and the recipes that name the plain all-to-all."""
     early = "tokendrop" in row["model"] or (word == "DeepSeekV3" and row["gpu"] == "B200" and row["release"] <= "25.11")
     named_plain = (word == "Qwen3_235B_a22B" and not row["gpu"].startswith("GB")) or (
         word == "GPT OSS 120B" and row["precision"] == "BF16"
@@ -92,16 +92,16 @@ def _dispatcher(row: dict[str, str], word: str) -> str:
 
 
 def _launch(row: dict[str, str], word: str) -> str:
-    """As the recipe of the repository says, where its layout is that of the row. Those of Qwen3-235B for racks have captured attention
-    and routing in every release."""
+    """As the recipe of the repository says, where its layout is that of the row. Those of Qwen3-235B for racks have captured
+    attention and routing in every release."""
     graphs = row["head_recipe_cuda_graph"].split(" ")[0] not in ("", '"none"')
     rack = word == "Qwen3_235B_a22B" and row["gpu"].startswith("GB")
     return "graph" if _captured(row, word) or rack or (graphs and row["head_recipe_match"].startswith("layout")) else "eager"
 
 
 def _recompute(row: dict[str, str], word: str) -> str:
-    """The recipe's modules, as `modules=["mla_up_proj"]`; "full" comes with a number of layers. Recipes of DeepSeek-V3 for Blackwell
-    whose layout has changed since ran the latter again."""
+    """The recipe's modules, as `modules=["mla_up_proj"]`; "full" comes with a number of layers. Recipes of DeepSeek-V3 for
+    Blackwell whose layout has changed since ran the latter again."""
     text = row["head_recipe_recompute"]
     if not row["head_recipe_match"].startswith("layout") or not text:
         return "mla_up_proj" if word == "DeepSeekV3" and row["gpu"] != "H100" else "none"

@@ -258,6 +258,15 @@ class Plan:
             update=self.update, grad_buffer=self.grad_buffer if self.zero < 2 else GRAD_BUFFERS[0],
         )  # fmt: skip
 
+    @cached_property
+    def within(self) -> Plan:
+        """Its choices without those on which the seconds of a block do not depend, once it is cut and recomputed: the batch, the
+        pipeline, and how states are sharded."""
+        return replace(
+            self, micro_batch=1, pipeline=1, schedule="1f1b", virtual=1, layout=None, data=1, zero=0, shard_group=None,
+            sharding=data.SHARDINGS[0], reshard=True, recompute="none", checkpoint=recompute.CHECKPOINTS[0], offload=(),
+        )  # fmt: skip
+
     def options(self) -> dict[str, object]:
         """The plan by the names of the command line."""
         return {name: getattr(self, field) for field, name in CLI_NAMES.items()}

@@ -11,36 +11,39 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import TCPStore
 from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 
 from bursar.measure.distributed import asking, comparing, group, running  # noqa: F401  (all that a rank imports)
 from bursar.measure.distributed.__main__ import main
 
+HOST = "127.0.0.1"
 PATIENCE = 240  # seconds until ranks that hang are ended, and with them the test
 Asked = dict[str, Any]
 
 
-def rank(number: int, world: int, ports: list[int], runs: list[Asked], place: Path) -> int:
-    """Forks a rank, which writes a line of JSON for every run; its process id."""
+def rank(number: int, world: int, port: int, runs: list[Asked], place: Path) -> int:
+    """Forks a rank, which writes a line of JSON for every run; its process id. Ranks meet at one store, as those of torchrun do, where
+    every run is one more attempt."""
     child = os.fork()
     if child:
         return child
     with (place / str(number)).open("w", encoding="utf-8") as file:
-        for port, asked in zip(ports, runs, strict=True):
-            here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            os.environ.update({name: str(value) for name, value in here.items()})
+        for attempt, asked in enumerate(runs):
+            here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": HOST, "MASTER_PORT": port}
+            store = {"TORCHELASTIC_USE_AGENT_STORE": True, "TORCHELASTIC_RESTART_COUNT": attempt}
+            os.environ.update({name: str(value) for name, value in {**here, **store}.items()})
             if asked["lost"] and number == world - 1:
                 running.Rank.step = partial(os.kill, os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
             print(json.dumps(step(asked["arguments"])), file=file, flush=True)
@@ -67,23 +70,14 @@ def run(world: int, runs: list[Asked]) -> list[dict[str, Any]]:
         return [step(asked["arguments"]) for asked in runs]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        ports = free(len(runs))
-        children = [rank(number, world, ports, runs, place) for number in range(world)]
+        store = TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
+        children = [rank(number, world, store.port, runs, place) for number in range(world)]
         ended(children[0])
         for child in children[1:]:
             if runs[0]["lost"]:
                 os.kill(child, signal.SIGKILL)
             ended(child)
         return [json.loads(line) for line in (place / "0").read_text(encoding="utf-8").splitlines()]
-
-
-def free(count: int) -> list[int]:
-    """Ports that nothing listens on."""
-    with ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in found]
 
 
 def ended(child: int) -> None:

@@ -228,8 +228,8 @@ def test_a_record_is_predicted_again() -> None:
 
 @pytest.mark.parametrize("family", ["gemma2", "gpt2", "granite", "olmo"])
 def test_chunks_one_after_the_other_are_the_model(family: str) -> None:
-    """With the same weights they return the logits of transformers' own model: embeddings that are scaled, positions, multipliers and
-    norms without weights are each in one chunk."""
+    """With the same weights they return the logits of transformers' own model: scaled embeddings, positions, multipliers and norms
+    without weights are each in one chunk."""
     from bursar.measure.distributed import models
 
     values = even(SMALL[family])

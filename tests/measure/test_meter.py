@@ -240,6 +240,11 @@ def test_memory_by_category_beside_the_prediction(llama: Any) -> None:
     }  # fmt: skip
     on_a_gpu = gaps(found.memory._replace(peak=1, reserved=1), job)
     assert len(on_a_gpu) == len({gap.reason(lang) for lang in ("en", "zh") for gap in on_a_gpu}) / 2 == 5
+    lines = {lang: found.explained(lang).splitlines() for lang in ("en", "zh")}
+    assert lines["en"][0] == f"parameters: {4 * tree.params():,} bytes, as predicted"
+    assert lines["en"][1] == f"buffers: predicted 0, measured {buffers} bytes (+{buffers}): tensors that are no parameters"
+    assert lines["zh"][2].startswith("优化器状态：预测 ")
+    assert lines["zh"][2].endswith(f"字节（+{4 * tensors}）：步数计数器，每个张量一个")
     assert found.gaps[2].reason() == "counters of steps, one for every tensor"
     assert found.peak == pytest.approx(66.9e12)  # the job's device and precision
     optimizer.zero_grad(set_to_none=True)

@@ -23,6 +23,7 @@ from bursar.measure.rates import Achieved
 from bursar.measure.refused import TraceError
 from bursar.measure.snapshot import Moment, blocks, moments, recorded
 from bursar.measure.tracked import CATEGORIES
+from tests.measure.pages import read
 
 FP32 = 4
 SCALAR = 8  # bytes of a number of Python as a tensor
@@ -202,7 +203,8 @@ def test_a_target_has_no_prediction(tmp_path: Any, capsys: Any) -> None:
     assert main([*line, "--html", files["page.html"], "--lang", "zh"]) == 0
     assert "Sequential 的一个训练步" in capsys.readouterr().out
     assert "traceEvents" in json.loads((tmp_path / "trace.json").read_text())
-    assert "aten::mm" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = read((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "aten::mm" in page and "屋顶线下限" in page
     found = ran(capsys, "bursar.measure.examples:mlp", "--optimizer", "sgd")
     assert "predicted" not in found
     assert found["params"] == 32 * 128 + 128 * 128 + 128 * 10
@@ -213,7 +215,7 @@ def test_a_target_has_no_prediction(tmp_path: Any, capsys: Any) -> None:
     [
         (("llama-3-8b", "--precision", "fp8"), "precision=fp8 of a profile"),
         (("llama-3-8b", "--kernels", "textbook"), "kernels=textbook of a profile"),
-        (("bursar.measure.examples:mlp", "--on", "meta"), "nothing is profiled on meta"),
+        (("bursar.measure.examples:mlp", "--on", "meta"), "nothing is measured on meta"),
         (("no-such-model",), "unknown model"),
         (("bursar.measure.examples:nothing",), "has no function nothing"),
     ],

@@ -5,7 +5,6 @@ what a target may do wrong.
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,9 @@ import torch
 
 from bursar.cli import main
 from bursar.measure import trace
+from tests.measure.pages import read
 
 VIT = str(Path(__file__).parents[2] / "examples" / "vision_transformer.py") + ":make"
-OPEN = {"meta", "br", "link", "img", "hr"}  # elements without an end
-
-
-class Page(HTMLParser):
-    """The text of a page whose elements all close, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        if tag not in OPEN:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def read(html: str) -> str:
-    page = Page()
-    page.feed(html)
-    page.close()
-    assert not page.open
-    return page.text
 
 
 def test_a_trace_as_json_and_as_a_tree(capsys: Any, tmp_path: Path) -> None:

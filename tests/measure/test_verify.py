@@ -67,6 +67,17 @@ def test_grouped_products_of_widths_that_pytorch_takes() -> None:
     assert set(found.difference.values()) == {0} and not found.unknown
 
 
+@pytest.mark.parametrize("head", ["BertForPreTraining", "BertModel"])
+def test_the_head_that_the_config_names(head: str) -> None:
+    found = verify(load({**SMALL["bert"], "architectures": [head]}), SEQ, BATCH)
+    assert set(found.difference.values()) == {0}
+
+
+def test_the_auxiliary_loss_of_routers_stays_out() -> None:
+    found = verify(load({**SMALL["mixtral"], "output_router_logits": True}), SEQ, BATCH)
+    assert set(found.difference.values()) == {0}
+
+
 def test_every_family_has_a_config() -> None:
     assert set(NAMES) == set(families.names()) - set(ABSENT)
 

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="the oracle is PyTorch: pip install 
 
 from bursar.measure.cache import held  # noqa: E402
 from bursar.measure.causes.held import cached  # noqa: E402
-from bursar.measure.models import built, inputs  # noqa: E402
+from bursar.measure.models import auto, inputs  # noqa: E402
 
 BATCH = 2
 BF16 = 2  # bytes per element
@@ -28,7 +28,7 @@ BF16 = 2  # bytes per element
 
 def decoder(values: Values) -> bool:
     """Whether transformers has the model, as a decoder, and with a cache on the meta device."""
-    if built(values).auto != "AutoModelForCausalLM" or hasattr(spec(values["model_type"]), "build"):
+    if auto(values) != "AutoModelForCausalLM" or hasattr(spec(values["model_type"]), "build"):
         return False
     return bool(inputs(values, 1, 1, "meta")["use_cache"])
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 import pytest
 
 from bursar.kernels import MODULES
-from bursar.model import load
-from bursar.plan import Plan
 
-from .saved import DTYPES, compare, kept_bytes, kernels, torch, training_inputs
+from .saved import DTYPES, compare
 from .small import SMALL
 from .values import Values
 
@@ -69,17 +67,8 @@ def test_every_activation(function: str) -> None:
 
 def test_both_heads_of_bert() -> None:
     """Pre-training has one more loss, and its pooler reads a view of what the masked head reads."""
-    transformers = pytest.importorskip("transformers")
     for precision in DTYPES:
-        values = {**SMALL["bert"], "architectures": ["BertForPreTraining"]}
-        ours = load(values).activations(Plan(kernels="eager", precision=precision, micro_batch=2), 7)
-        config = transformers.AutoConfig.for_model(**SMALL["bert"])
-        config._attn_implementation = "eager"
-        model = transformers.BertForPreTraining(config).to(DTYPES[precision]).train()
-        following = {"next_sentence_label": torch.zeros(2, dtype=torch.long)}
-        with kernels():
-            traced = kept_bytes(model, **training_inputs(values, 7, 2, DTYPES[precision]), **following)
-        assert ours.total == traced, {entry.path: entry.value for entry in ours.entries}
+        compare({**SMALL["bert"], "architectures": ["BertForPreTraining"]}, "eager", precision, 7, 2)
 
 
 @pytest.mark.parametrize("projection", ["gelu", "gelu_new", "silu", "gated-relu", "gated-silu"])

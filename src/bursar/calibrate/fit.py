@@ -41,8 +41,8 @@ class Fit(NamedTuple):
     """Multipliers with how much of each the runs settled (0: as before, 1: they alone), and for every run measured over predicted
     time as it came, with the multipliers, and with those of the runs of other jobs (None: there are none).
 
-    `fastest` and `slowest` are measured over predicted time of further runs, nine of ten between them; `governed` sums over the jobs,
-    row by row, what two multipliers govern of a step, one times the other."""
+    `fastest` and `slowest` are measured over predicted time of further runs, nine of ten between them; `governed` sums over the
+    jobs, row by row, what two multipliers govern of a step, one times the other."""
 
     multipliers: Multipliers
     settled: Multipliers
@@ -161,7 +161,7 @@ def after(governed: Any) -> Any:
 
 
 def doubt(governed: Sequence[float], jobs: float) -> tuple[float, ...]:
-    """What runs leave in doubt (`Rates.doubt`): the covariance row by row, and the mean variance that it gives the steps of the jobs."""
+    """What runs leave in doubt (`Rates.doubt`): the covariance row by row, and the mean variance that it gives the jobs' steps."""
     sums = np.reshape(governed, (len(Multipliers._fields),) * 2)
     left = after(sums)
     return (*map(float, left.ravel()), float(np.sum(left * sums)) / jobs)

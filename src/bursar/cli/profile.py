@@ -32,11 +32,12 @@ class Made(NamedTuple):
 def profile(options: Options) -> Payload:
     """A training step of a MODEL or a TARGET: memory by category, its peak, and the time of operators."""
     try:
+        from bursar.measure import machines
         from bursar.measure.profile import profile as run
         from bursar.measure.rates import achieved
     except ImportError:
         raise BursarError("profiling needs PyTorch", field="what", valid="pip install 'bursar[torch]'") from None
-    job = _made(options)
+    job = _made(options, str(machines.there(options["on"])))
     found = run(job.module, job.args, job.kwargs, optimizer=options["optimizer"], says=_says)
     first = next(job.module.parameters())
     _says("a product and a copy, for the rates of this machine")
@@ -73,11 +74,11 @@ def _says(words: str) -> None:
         print(f"bursar profile: {words}", file=sys.stderr)
 
 
-def _made(options: Options) -> Made:
+def _made(options: Options, device: str) -> Made:
     if ":" in options["what"]:
         from bursar.measure import target
 
-        made = target.make(options["what"], _device(options))
+        made = target.make(options["what"], device)
         return Made(made.module.train(), made.args, made.kwargs, None)
     try:
         from bursar.measure.records import Job
@@ -85,18 +86,8 @@ def _made(options: Options) -> Made:
     except ImportError:
         raise BursarError("profiling a model needs transformers", field="what", valid="pip install transformers") from None
     model = _few_layers(options)
-    module, given = step_of(model, Job(**_job(options)), _device(options))
+    module, given = step_of(model, Job(**_job(options)), device)
     return Made(module, (), given, model)
-
-
-def _device(options: Options) -> str:
-    """Where a step can run and is there."""
-    import torch
-
-    valid = ("cpu", *(("cuda",) if torch.cuda.is_available() else ()))
-    if options["on"] not in valid:
-        raise BursarError(f"nothing is profiled on {options['on']}", field="on", value=options["on"], valid=valid)
-    return str(options["on"])
 
 
 def _few_layers(options: Options) -> Model:
@@ -172,14 +163,12 @@ def _prediction(options: Options, job: Made, model: Model, found: Profile) -> Pa
 def _record(options: Options, model: Model, measured: Payload) -> Payload:
     from datetime import UTC, datetime
 
-    import torch
-
-    from bursar.measure.machines import described
+    from bursar.measure.machines import described, there
 
     return {
         "id": f"profile-{model.name}",
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": described(torch.device(options["on"])),
+        "machine": described(there(options["on"])),
         "config": model.published.values,
         "job": _job(options),
         "measured": measured,

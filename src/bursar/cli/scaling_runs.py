@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bursar.cli.scaling import Options, Payload, about, numbers, optimum, outside, said
+from bursar.cli.scaling_asked import Options, Payload, about, numbers, optimum, outside, said
 from bursar.errors import PlanError, shown
 
 if TYPE_CHECKING:

@@ -90,8 +90,9 @@ def _read(name: str) -> Device:
 class Rates:
     """What a device achieves: fractions of its peaks and bandwidths, lengths and times.
 
-    `fp8` and `fp4` are over the rate of 16-bit products, `blocks` (8 bits with block scales) over `fp8`, `grouped` over dense ones, `attention_backward` over the forward
-    pass; `permute` and `loss` are fractions of the memory's bandwidth for rows that are gathered and for logits.
+    `fp8` and `fp4` are over the rate of 16-bit products, `blocks` (8 bits with block scales) over `fp8`, `grouped` over dense ones,
+    `attention_backward` over the forward pass; `permute` and `loss` are fractions of the memory's bandwidth for rows that are
+    gathered and for logits.
     """
 
     matmul: Fact
@@ -121,7 +122,7 @@ class Rates:
     network_small: Fact
     origin: str = "uncalibrated"  # what of it was measured on the machine at hand: nothing, "operators", or a "run"
     band: tuple[Fact, Fact] | None = None  # measured over predicted step time (fastest, slowest) where runs gave one of their own
-    doubt: tuple[float, ...] = ()  # covariances of the multipliers that runs gave, row by row, and what of it those runs' steps have
+    doubt: tuple[float, ...] = ()  # covariances of the multipliers that runs gave, row by row, and the variance of their steps
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,5 @@
-"""Multipliers of the seconds of compute, attention and communication: rates of a machine that takes so many times as long, what of a
-job's step each governs, and how sure one may be of a step at rates that runs gave."""
+"""Multipliers of the seconds of compute, attention and communication: rates of a machine that takes so many times as long, what
+of a job's step each governs, and how sure one may be of a step at rates that runs gave."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def shares(job: Any) -> Multipliers:
 
 
 def band_for(job: Any) -> tuple[Fact, Fact]:
-    """Measured over predicted step time of a training job, (fastest, slowest): the band of its rates, wider where runs gave them and
-    the job's seconds are governed by what those runs left in doubt, as those of longer sequences after short ones."""
+    """Measured over predicted step time of a training job, (fastest, slowest): the band of its rates, wider where runs gave them
+    and the job's seconds are governed by what those runs left in doubt, as those of longer sequences after short ones."""
     fastest, slowest = band_of(job.achieved)
     doubt = job.achieved.doubt
     more = max(variance(doubt[:-1], shares(job)) - doubt[-1], 0.0) if doubt else 0.0

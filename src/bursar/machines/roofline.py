@@ -52,8 +52,8 @@ class Roofline:
 
     @formula("seconds of an operator's products", "s", "roofline")
     def compute(self, flops: Dim, *, narrow: bool = False, grouped: bool = False, chunked: bool = False) -> Dim:
-        """Matrix products, by one kernel; `narrow` ones in the recipe's narrow format, `grouped` ones of many experts, `chunked` ones
-        of a recurrence."""
+        """Matrix products, by one kernel; `narrow` ones in the recipe's narrow format, `grouped` ones of many experts, `chunked`
+        ones of a recurrence."""
         rate = self.scan if chunked else self.narrow if narrow else self.matmul
         return flops / (rate * self.grouped if grouped else rate) + self.overhead
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,18 @@ def detected(name: str) -> Device:
             valid="device=NAME of `bursar devices`",
         )  # fmt: skip
     return device(names()[name])
+
+
+def there(on: str) -> torch.device:
+    """The device that computes for this rank. Raises BursarError where there is none."""
+    valid = ("cpu", *(("cuda",) if torch.cuda.is_available() else ()))
+    if on not in valid:
+        raise BursarError(f"nothing is measured on {on}", field="on", value=on, valid=valid)
+    if on == "cpu":
+        return torch.device(on)
+    found = torch.device(on, int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(found)  # whose streams events are recorded on
+    return found
 
 
 def here(accelerator: torch.device) -> Device | None:

@@ -41,6 +41,12 @@ class Gap(NamedTuple):
         """What the difference is, in words."""
         return say(f"gap_{self.part}", lang)
 
+    def explained(self, lang: str = "en") -> str:
+        """Both figures, and the reason where they differ."""
+        key = "gap_line" if self.difference else "gap_same"
+        told = {**self._asdict(), "part": say(f"gap_name_{self.part}", lang)}
+        return say(key, lang, **told, difference=self.difference, reason=self.reason(lang))
+
 
 class Standing:
     """What stands between steps, looked at once: the tensors of a module, and the states of its optimizer once they are there."""

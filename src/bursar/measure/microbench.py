@@ -7,6 +7,7 @@ loss, permute       cross-entropy of logits, rows gathered by an index
 overhead            a chain of kernels with nothing to do, as a CUDA graph where there is one
 link, all_reduce    collectives, where several ranks of one node run it (torchrun): t = α + a·S + b·√S
 
+On a GPU every run is timed by events, after a warm-up, with the L2 cache flushed (`timing`).
 Rates are over the catalog's peaks where PyTorch's name of the device is known there; else the best shape that was measured is the
 peak, so that a utilization is one of what was seen.
 """
@@ -62,7 +63,7 @@ QUICK = Sizes(128, 256, 512, 2, (64, 128, 256), 2**20, 512, 64, 0.01, tuple(2**p
 
 def measured(on: str, *, quick: bool = False) -> Measured | None:
     """What the device `on` ("cpu", "cuda") achieves; None on all ranks but the first. Raises BursarError where it is not there."""
-    device = _there(on)
+    device = machines.there(on)
     sizes = QUICK if quick else FULL
     catalogued = _catalogued(device)
     talked = collectives.talk(device, sizes.messages)
@@ -81,17 +82,6 @@ def measured(on: str, *, quick: bool = False) -> Measured | None:
         [f"{key} {about[key]}" for key in ("torch", "cuda", "driver", "threads", "bursar") if about[key] is not None]
     )
     return Measured(texts, found, datetime.now(UTC).date().isoformat(), software)
-
-
-def _there(on: str) -> torch.device:
-    if on not in ("cpu", "cuda") or (on == "cuda" and not torch.cuda.is_available()):
-        valid = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise BursarError(f"nothing is measured on {on}", field="on", value=on, valid=valid)
-    if on == "cpu":
-        return torch.device(on)
-    found = torch.device(on, int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(found)  # whose streams events are recorded on
-    return found
 
 
 def _catalogued(device: torch.device) -> Device | None:

@@ -70,19 +70,22 @@ def _pairs(values: Values, seq: int, batch: int, device: str) -> Given:
 
 class Built(NamedTuple):
     """transformers' auto class, the attention it has where that is not "sdpa", its name of the class where the published model_type
-    is remote code, and the arguments of a forward pass."""
+    is remote code, the arguments of a forward pass, and the auto classes of other heads by the class that `architectures` names."""
 
     auto: str = "AutoModelForCausalLM"
     attention: str | None = None
     model_type: str | None = None
     inputs: Callable[[Values, int, int, str], Given] = _decoder
+    heads: Mapping[str, str] = {}
 
 
 SIGNALS = ("pixel_values", "input_features")
 IMAGES = Built("AutoModelForImageTextToText")
 WRITTEN_OUT = Built(attention="eager")
 FAMILIES: Mapping[str, Built] = {
-    "bert": Built("AutoModelForMaskedLM", inputs=_encoder),
+    "bert": Built(
+        "AutoModelForMaskedLM", inputs=_encoder, heads={"BertForPreTraining": "AutoModelForPreTraining", "BertModel": "AutoModel"}
+    ),
     "roberta": Built("AutoModelForMaskedLM", inputs=_encoder),
     "t5": Built("AutoModelForSeq2SeqLM", inputs=_text_to_text),
     "whisper": Built("AutoModelForSpeechSeq2Seq", inputs=_speech),
@@ -111,13 +114,21 @@ def built(values: Values) -> Built:
     return FAMILIES.get(file_of(values["model_type"]), Built())
 
 
+def auto(values: Values) -> str:
+    """The auto class that has the head of a config."""
+    row = built(values)
+    return row.heads.get((values.get("architectures") or [""])[0], row.auto)
+
+
 def build(values: Values, *, attention: str = "sdpa", experts: str | None = None, dtype: torch.dtype | None = None) -> Any:
-    """The model that transformers makes of a config, on the device and in the modes that are entered.
+    """The model that transformers makes of a config, on the device and in the modes that are entered. The auxiliary loss of routers
+    is of a recipe and not of the model, and stays out.
 
     Raises BursarError where transformers has no class of it."""
     row = built(values)
+    asked = {key: value for key, value in values.items() if key != "output_router_logits"}
     try:
-        config = transformers.AutoConfig.for_model(**{**values, "model_type": row.model_type or values["model_type"]})
+        config = transformers.AutoConfig.for_model(**{**asked, "model_type": row.model_type or values["model_type"]})
     except ValueError:
         raise BursarError(
             f"transformers {transformers.__version__} has no model {values['model_type']}", field="model",
@@ -125,8 +136,8 @@ def build(values: Values, *, attention: str = "sdpa", experts: str | None = None
             valid="a model_type that transformers builds",
         ) from None  # fmt: skip
     config._experts_implementation = experts
-    auto = getattr(transformers, row.auto)
-    model = auto.from_config(config, attn_implementation=row.attention or attention, **({"dtype": dtype} if dtype else {}))
+    of = getattr(transformers, auto(values))
+    model = of.from_config(config, attn_implementation=row.attention or attention, **({"dtype": dtype} if dtype else {}))
     return model if dtype is None else _all_in(model, dtype)
 
 
@@ -161,7 +172,10 @@ def training_inputs(values: Values, seq: int, batch: int, dtype: torch.dtype) ->
         given["use_cache"] = False
     if file_of(values["model_type"]) in ("bert", "roberta"):
         given["token_type_ids"] = torch.zeros_like(given["input_ids"])
-    if "return_loss" not in given:
+    head = auto(values)
+    if head == "AutoModelForPreTraining":
+        given["next_sentence_label"] = torch.zeros(batch, dtype=torch.long)
+    if head != "AutoModel":
         ids = given.get("decoder_input_ids", given.get("input_ids"))
         given["labels"] = torch.zeros(batch, dtype=torch.long) if ids is None else torch.zeros_like(ids)
     return given

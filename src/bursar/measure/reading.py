@@ -43,6 +43,10 @@ class Reading:
     def hfu(self) -> float | None:
         return None if self.peak is None else self.executed_flops / (self.seconds * self.devices * self.peak)
 
+    def explained(self, lang: str = "en") -> str:
+        """The memory of this rank beside what was predicted, a line for every part; "" without a prediction."""
+        return "\n".join([gap.explained(lang) for gap in self.gaps])
+
     def values(self) -> dict[str, int | float]:
         """What a logger takes: numbers by name, those left out that are not known."""
         found = {

@@ -58,9 +58,7 @@ class Scored(NamedTuple):
 
 def score(space: Space) -> Scored:
     """Memory and time of every valid plan of the space."""
-    groups = [
-        group for setting in space.settings() for group in chain(_stacked(space, setting), _alone(space, setting)) if group.cut.size
-    ]
+    groups = [group for setting in space.settings() for group in chain(_stacked(space, setting), _alone(space, setting))]
     if not groups:
         raise PlanError(
             f"no plan for {space.devices} devices and a global batch of {space.global_batch} sequences keeps the rules: "

@@ -95,9 +95,11 @@ def stacked(mode: str) -> bool:
 def stacks(space: Space, setting: Plan) -> Iterator[Stack]:
     """The stacks of a setting: one, or with adapters one for modes that ask for the gradient of the embedding as well."""
     modes: dict[int, tuple[Architecture, list[str]]] = {}
+    have = marks.present([run.block for run in space.architecture.trunk])
     for mode in filter(stacked, space.values("recompute")):
-        tuned = replace(setting, recompute=mode).tuned(space.architecture)
-        modes.setdefault(id(tuned), (tuned, []))[1].append(mode)
+        if mode == "selective" or set(spec(mode).modules) <= set(have):
+            tuned = replace(setting, recompute=mode).tuned(space.architecture)
+            modes.setdefault(id(tuned), (tuned, []))[1].append(mode)
     for tuned, same in modes.values():
         if found := _stack(space, setting, tuned, same):
             yield found

@@ -5,6 +5,7 @@ Whether something fits is no monotone function of a count, because degrees must 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -211,4 +212,4 @@ def devices(asked: Model, options: dict[str, Any], deadline: Deadline, among: It
         answer = cluster(space, deadline)
         if answer.candidate is not None and answer.run is not None:
             found.append(Offer(device.id, answer.value, answer.candidate, answer.run))
-    return sorted(found, key=lambda offer: (offer.run.cost_usd or 0, offer.run.days))
+    return sorted(found, key=lambda offer: (math.inf if offer.run.cost_usd is None else offer.run.cost_usd, offer.run.days))

@@ -6,6 +6,7 @@ Every step is an equation that SymPy made of the one before; its text is in the 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -19,6 +20,7 @@ N, D, C, lam, mu = sp.symbols("N D C lambda mu", positive=True)
 E, A, B, alpha, beta = sp.symbols("E A B alpha beta", positive=True)
 
 
+@cache
 def frontier(law: str = "epoch-huber") -> tuple[Step, ...]:
     """N*(C), D*(C) and L*(C) of L = E + A/N^α + B/D^β on 6ND = C, with a law's numbers."""
     form = named(law).form
@@ -52,6 +54,7 @@ def frontier(law: str = "epoch-huber") -> tuple[Step, ...]:
     )  # fmt: skip
 
 
+@cache
 def hoffmann() -> tuple[Step, ...]:
     """The exponents of approach 3 from its unrounded constants."""
     form = named("hoffmann-unrounded").form
@@ -66,6 +69,7 @@ def hoffmann() -> tuple[Step, ...]:
     )
 
 
+@cache
 def kaplan() -> tuple[Step, ...]:
     """The exponents of compute from L(N, S), the critical batch and C = 6NBS."""
     a_n, a_s, a_b, S, n_c, s_c, b_c, L = sp.symbols("alpha_N alpha_S alpha_B S N_c S_c B_star L", positive=True)

@@ -21,8 +21,8 @@ from bursar.tree import Extra, Line
 CHUNKED = (StateSpaceDual, DeltaRule, LightningAttention)  # recurrences that are products of chunks
 OLDER = "flash-2"  # kernels made for the generation before
 OWN_RATE = ("experts", "loss")  # slots whose traffic has a rate of its own
-# elements of FP32 that move where a bias is added expert by expert, weighted by the router, forward and backward: b·p out; it and the
-# product in, their sum out; joined, in and out; rounded, in and out (Megatron-Core, TEGroupedMLP._apply_bias, line by line)
+# elements of FP32 that move where a bias is added expert by expert, weighted by the router, forward and backward: b·p out; it and
+# the product in, their sum out; joined, in and out; rounded, in and out (Megatron-Core, TEGroupedMLP._apply_bias, line by line)
 BY_EXPERT = (7, 10)
 FP32 = 4
 # implementations of several kernels, each of which writes what the next one reads; what they keep is part of that
@@ -99,8 +99,8 @@ def _grouped(
 def _attention(
     line: Line, kernel: Implementation, seen: Step, gradients: Dim, moved: Dim, backward: Dim, roof: Roofline
 ) -> tuple[Dim, Dim]:
-    """Seconds of an attention core, whose rate depends on how many keys a query goes through and on the size of a head. Recurrences go
-    through chunks of one size, at a rate of their own."""
+    """Seconds of an attention core, whose rate depends on how many keys a query goes through and on the size of a head. Recurrences
+    go through chunks of one size, at a rate of their own."""
     op = line.op
     if isinstance(op, CHUNKED):
         found = at_least(roof.compute(gradients, chunked=True), backward)

@@ -18,7 +18,8 @@ from bursar import recompute
 from bursar.dims import Dim, at_least, at_most, choose
 from bursar.formula import formula
 from bursar.kernels import Kernels
-from bursar.machines.machine import DEDUPLICATED, Groups, Machine
+from bursar.machines.machine import DEDUPLICATED, Groups, Machine, placed
+from bursar.machines.network import Network
 from bursar.machines.roofline import Roofline
 from bursar.memory.peaks import StageLoad
 from bursar.ops.attention import AttentionCore
@@ -27,7 +28,6 @@ from bursar.ops.context import Ring
 from bursar.parallel import data, overlap
 from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
-from bursar.precision import Recipe
 from bursar.seconds.operator_time import seconds
 from bursar.step import Step
 from bursar.tree import Block, Line, Op
@@ -75,23 +75,13 @@ class Timed(NamedTuple):
 
 
 def timed(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine) -> Iterator[Timed]:
-    """The lines of a block in order. What is no collective plans of ints share, whatever their groups."""
-    width = plan.recipe.rate["activation"]
-    for known in (_operators if plan.many else _operators_once)(block, step, plan.recipe, kernels, machine.roofline):
-        op = known.line.op
-        yield Timed(known.line, *collective(known.line, op, width, machine, plan)) if isinstance(op, Collective) else known
-
-
-def _operators(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> Iterator[Timed]:
-    """The same without the seconds of collectives."""
+    """The lines of a block in order."""
+    rate, roof = plan.recipe.rate, machine.roofline
     for line in block.walk(step):
-        apart = isinstance(line.op, Collective)
-        yield Timed(line, *((0, 0) if apart else seconds(line, kernels.of(line.op), recipe.rate, roof)))
-
-
-@lru_cache(maxsize=1024)
-def _operators_once(block: Block, step: Step, recipe: Recipe, kernels: Kernels, roof: Roofline) -> tuple[Timed, ...]:
-    return tuple(_operators(block, step, recipe, kernels, roof))
+        if isinstance(line.op, Collective):
+            yield Timed(line, *collective(line, line.op, rate["activation"], machine, plan))
+        else:
+            yield Timed(line, *seconds(line, kernels.of(line.op), rate, roof))
 
 
 def pace(
@@ -137,6 +127,16 @@ def pace(
         return own
     calls = launched + sum([said.calls * at_most(_ways(plan, group) - 1, 1) for group, said in talk.items() if said.calls])
     return own._replace(launching=launching(calls, machine.launch, sum(own)))
+
+
+def pace_once(block: Block, step: Step, plan: Plan, kernels: Kernels, machine: Machine, mode: str) -> Pace:
+    """The same for plans of ints, once for all plans that cut the block alike."""
+    return _paces(block, step, plan.within, kernels, machine.roofline, machine.network, mode)
+
+
+@lru_cache(maxsize=1024)
+def _paces(block: Block, step: Step, plan: Plan, kernels: Kernels, roof: Roofline, network: Network, mode: str) -> Pace:
+    return pace(block, step, plan, kernels, placed(roof, network, plan), mode)
 
 
 def _again(block: Block, step: Step, lines: Iterable[Timed]) -> Iterator[Timed]:

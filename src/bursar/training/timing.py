@@ -24,10 +24,9 @@ class Timing(Footprint):
     @cached_property
     def paces(self) -> dict[int, Pace]:
         """Seconds of one micro-batch through every block that differs."""
-        return {
-            id(block): step_time.pace(block, self.step, self.plan, self.kernels, self.machine, mode)
-            for block, mode in self._modes.items()
-        }
+        pace = step_time.pace if self.plan.many else step_time.pace_once
+        job = self.step, self.plan, self.kernels, self.machine
+        return {id(block): pace(block, *job, mode) for block, mode in self._modes.items()}
 
     @cached_property
     def seconds(self) -> Seconds:

@@ -29,8 +29,8 @@ def policy(precision: str, grad_dtype: str | None) -> MixedPrecisionPolicy:
 
 def shard(chunk: Any, data: Any, experts: Any, mixed: MixedPrecisionPolicy, *, reshard: bool, summed: bool) -> None:
     """Shards a chunk in place over the mesh `data`, and the experts of its layers over `experts` where that is a mesh of several
-    ranks; where it is of one, a rank's experts are its own. `summed`: gradients are divided apart from their reduction, for backends
-    that reduce by sums alone (gloo)."""
+    ranks; where it is of one, a rank's experts are its own. `summed`: gradients are divided apart from their reduction, for
+    backends that reduce by sums alone (gloo)."""
     apart: set[torch.nn.Parameter] = set()
     for layer in chunk.layers:
         for mixture in mixtures.of_layer(layer) if experts is not None else ():

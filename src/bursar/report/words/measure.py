@@ -17,15 +17,16 @@ WORDS: Mapping[str, Words] = {
         "另外执行 {flops} FLOP：检查点重算与核函数的重复计算，不计入模型 FLOP",
     ),
     "trace_forward_peak": Words(
-        "forward, at most {all} bytes of tensors at once besides parameters, buffers and inputs; at most {temporary} of them not kept, "
-        "after {operator} in {module}",
+        "forward, at most {all} bytes of tensors at once besides parameters, buffers and inputs; at most {temporary} of them are "
+        "not kept, after {operator} in {module}",
         "前向传播：除参数、缓冲区与输入外，同时存在的张量至多 {all} 字节；其中不为反向保留者至多 {temporary} 字节，"
         "出现在 {module} 的 {operator} 之后",
     ),
     "trace_backward_peak": Words(
-        "backward, at most {all} bytes at once; at most {temporary} of them neither kept nor gradients of parameters, after {operator} "
-        "in {module}",
-        "反向传播：同时存在的张量至多 {all} 字节；其中既非保留、也非参数梯度者至多 {temporary} 字节，出现在 {module} 的 {operator} 之后",
+        "backward, at most {all} bytes at once; at most {temporary} of them neither kept nor gradients of parameters, after "
+        "{operator} in {module}",
+        "反向传播：同时存在的张量至多 {all} 字节；其中既非保留、也非参数梯度者至多 {temporary} 字节，"
+        "出现在 {module} 的 {operator} 之后",
     ),
     "trace_convention": Words(
         "one multiply-add is 2 FLOP ({macs} MAC forward); matrix products alone; every pair of attention, masked or not; bytes are "

@@ -6,6 +6,7 @@ Every step is an equation that SymPy made, by integrals, limits and solutions; i
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -30,6 +31,7 @@ def _moment(integrand: Any, low: Any, high: Any) -> Any:
     return sp.simplify(sp.integrate(integrand * DENSITY, (z, low, high)))
 
 
+@cache
 def xavier() -> tuple[Step, ...]:
     """2/(n_in + n_out), what it tends to, and the limit of a uniform distribution."""
     source = "glorot-2010"
@@ -51,6 +53,7 @@ def xavier() -> tuple[Step, ...]:
     )
 
 
+@cache
 def he() -> tuple[Step, ...]:
     """What a ReLU and a leaky one leave of the second moment, and the variance that makes it good."""
     source = "he-2015"
@@ -68,6 +71,7 @@ def he() -> tuple[Step, ...]:
     )
 
 
+@cache
 def truncated() -> tuple[Step, ...]:
     """What a cut at ±k standard deviations leaves of the variance."""
     inside, square = (_moment(integrand, -k, k) for integrand in (sp.Integer(1), z**2))
@@ -80,6 +84,7 @@ def truncated() -> tuple[Step, ...]:
     )
 
 
+@cache
 def residual() -> tuple[Step, ...]:
     """How a stream grows with its branches, and what 1/√(2L) does about it."""
     stream = 1 + 2 * L * v
@@ -91,6 +96,7 @@ def residual() -> tuple[Step, ...]:
     )
 
 
+@cache
 def attention() -> tuple[Step, ...]:
     """The variance of q·k, and the scale that takes it back."""
     scale = sp.Symbol("s", positive=True)
