@@ -50,6 +50,7 @@ def ints() -> None:
         from bursar import plan as plans
 
         plans._stages_cached.cache_clear()
+        plans._part_once.cache_clear()
         return warm()
 
     ours = best_ms(warm, 200)
@@ -91,7 +92,7 @@ def rate(name: str, device: str, devices: int) -> None:
     space = Space(bursar.load(name).architecture, bursar.device(device), devices, 8192, 512, BASE)
     plans, milliseconds = score(space).peak.size, best_ms(lambda: score(space), 1)
     rate = plans / milliseconds * 1e3
-    print(f"  {name:12} {plans:9,} of a space {rate:14,.0f} plans/s   target >= 1,000,000; Calculon's search x {rate / 200:,.0f}")
+    print(f"  {name:12} {plans:9,} of a space {rate:14,.0f} plans/s   Calculon's search x {rate / 200:,.0f}")
 
 
 def search(name: str, device: str, devices: int) -> None:
@@ -108,7 +109,7 @@ def main() -> None:
     print("complete search, first call")
     for space in SPACES:
         search(*space)
-    print("full plans (rules, memory, time) per second on one core (float64 arrays)")
+    print("full plans (rules, memory, time) per second on one core (float64 arrays)   target >= 1,000,000")
     for space in SPACES:
         rate(*space)
     arrays("llama-3-70b", "h100-sxm", 16, expert=False)

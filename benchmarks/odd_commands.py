@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import NoReturn
+from unittest.mock import patch
 
 from bursar.cli import main as bursar
 from bursar.cli.table import VERBS
@@ -39,8 +40,8 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference.md"
 
 NUMBERS = (
     "0", "-0", "-1", "1", "2", "3", "7", "1.5", "-2.5", "1e3", "1e-400", "1e400", "1e308", "1e18", "1e30", "-1e300", "nan", "inf",
-    "-inf", "9" * 400, "9" * 5000, "0x10", "1_000", "1__0", "１２", "٣", "½", "²", "三", "+1", ".5", "5.", "1K", "1kk", "1T", "999T",
-    "1e18T", "8k", "4M",
+    "-inf", "9" * 400, "9" * 5000, "0x10", "1_000", "1__0", "１２", "٣", "½", "²", "三", "+1", ".5", "5.", "1K", "1kk", "1T",
+    "999T", "1e18T", "8k", "4M",
 )  # fmt: skip
 TEXTS = (
     "", " ", "\t\n", "a", "-", "--", "---", "-x", "--no-such", ",", ",,", "=", "a=b", "a=", "=b", "a=1,a=2", "a:b", ":", "/", "..",
@@ -58,7 +59,8 @@ FILES: Mapping[str, bytes | int] = {  # content, or a size of nothing but holes
     "tables.toml": b"".join(b"[%s]\n" % b".".join([b"a"] * n) for n in range(1, 300)), "text.toml": b"a = 'b'\n[[a]]\n",
     "huge.json": b'{"model_type": "llama", "hidden_size": ' + b"9" * 100_000 + b"}",
     "large.json": 100_000_000, "large.toml": 100_000_000, "large": 100_000_000, "large.csv": 100_000_000,
-    "rows.csv": b"params,tokens,loss\n1,2,3\n-1,nan,inf\nx,y\n" + b"9" * 9000 + b",1,1\n", "unicode.csv": "参数,词元\n一,二\n".encode(),
+    "rows.csv": b"params,tokens,loss\n1,2,3\n-1,nan,inf\nx,y\n" + b"9" * 9000 + b",1,1\n",
+    "unicode.csv": "参数,词元\n一,二\n".encode(),
     "one.csv": b"params,tokens,loss\n1e9,2e10,2.5\n", "bom.json": b"\xef\xbb\xbf{}", "lines.log": b"iteration 1/2 | \n" * 1000,
     "trap.py": b"raise SystemExit('run')\n", "wide.log": b"x" * 2_000_000,
     "big.csv": b"params,tokens,loss\n" + b"".join(b"1e308,%de30%d,2\n" % (n, n) for n in range(9)),
@@ -143,10 +145,9 @@ def no_constant(name: str) -> NoReturn:
 def outcome(line: list[str]) -> str:
     """`answered`, `refused`, or what went wrong."""
     out, err = io.StringIO(), io.StringIO()
-    sys.stdin = io.StringIO("")
     signal.setitimer(signal.ITIMER_PROF, SLOW * (6 if line[0] in SLOW_BY_NATURE else 1))
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), patch("sys.stdin", io.StringIO()):
             status = bursar(line)
     except BaseException as error:  # SystemExit too
         return f"{type(error).__name__}: {str(error)[:300]}"

@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.timed import Row, Unread
 from benchmarks.timed.page import page
-from benchmarks.timed.statistics import Errors, Timed, after_three, errors, left_out_once, timed
+from benchmarks.timed.statistics import Errors, Timed, after_three, errors, left_out_once, repeated, timed
+
+from bursar.parallel.expert import routed
 
 READERS = ("bridge", "dgxc", "nemo", "misc", "replayed", "megatron_papers", "vtrain", "llm_foundry", "maxtext")
 NVIDIA = ("megatron-bridge", "dgxc", "nemo", "moe-zoo")  # Megatron rows of the last two years
@@ -37,9 +39,11 @@ def main(folder: Path, sources: tuple[str, ...], options: set[str]) -> None:
     groups = [(name, [row for row in replayed if row.row.source == name]) for name in dict.fromkeys(r.row.source for r in replayed)]
     both = [row for row in replayed if row.row.source in NVIDIA]
     if both:
-        groups.append(("NVIDIA's Megatron sets", both))
+        experts = [row for row in both if routed(row.row.job.architecture)]
+        dense = [row for row in both if not routed(row.row.job.architecture)]
+        groups += [("NVIDIA's Megatron sets", both), ("… dense models", dense), ("… mixtures of experts", experts)]
     if "--markdown" in options:
-        print(page(groups, _worst(both, 10), unread))
+        print(page(groups, _worst(both, 10), repeated(both), unread))
         return
     head, after = f"{'mean':>6} {'bias':>7} {'worst':>7} {'in band':>8}", f"{'rows':>5} {'mean':>6} {'in band':>8}"
     print(f"{'':28}  {'as predicted':^31}   {'one multiplier':^21}   {'three multipliers':^21}")

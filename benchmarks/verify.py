@@ -22,12 +22,11 @@ Every model of the catalog, at full size and full depth: what is predicted from 
 transformers builds of it has, traced on fake tensors (`bursar verify MODEL --seq {seq} --batch {batch}`): parameters, FLOPs of the
 forward and the backward pass, bytes that are kept for the backward pass (BF16, with the loss, kernels of a CUDA device), elements
 of the KV cache with the recurrent state, of {batch} sequences of {seq} tokens. The number is the predicted one; `=` says that the
-measured one is equal to the last digit, a number in brackets is predicted less measured, and each has its causes below; `-` that
-there is no other side.
+measured one is equal to the last digit, a number in brackets is predicted less measured, and each has its causes below; before `-`
+stands the one side that there is.
 
-**{models} models: {exact} equal in everything that is compared, {explained} with differences that are all explained, {wrong}
-with one that is not.**
-{refused} more have no class in transformers.
+**{models} models: {exact} equal in everything that is compared, {explained} with differences that are all explained, {wrong} with
+one that is not.** {refused} more have no class in transformers.
 """
 
 

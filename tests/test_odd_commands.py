@@ -1,17 +1,12 @@
-"""Proves that a command line with odd words, numbers and files is answered or refused in a line, never with a traceback: a sample of
-what `benchmarks/odd_commands.py` runs by the thousand."""
+"""Proves that a command line with odd words, numbers and files is answered or refused in a line, never with a traceback: a sample
+of what `benchmarks/odd_commands.py` runs by the thousand."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from benchmarks.odd_commands import FINE, leaves, outcomes
 
 from bursar.cli.table import VERBS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.odd_commands import FINE, leaves, outcomes
 
 HEAVY = ("find", "check", "plan", "advise", "sweep", "verify", "trace", "profile", "calibrate", "scaling", "numerics", "optimizer")
 

@@ -365,24 +365,24 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         Sample({"whole": 90, "shard": 12, "gathered": 96}, _passing(reshard=reshard, replicated=replicated))
         for reshard in (False, True) for replicated in (False, True)
     ),
-    "network.Group.seconds": tuple(map(_group_seconds, ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "ring"))),
-    "network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
-    "network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
-    "network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
-    "network.Group.deduplicated": (_deduplicated(),),
-    "torus.spanned": tuple(Sample({"ways": ways, "devices": 64}, lambda f, **dims: f(axes=3, **dims)) for ways in (1, 4, 16, 64)),
-    "torus.hops": (Sample({"ways": 16, "spans": 1}, lambda f, **dims: f(**dims), Fraction),),
-    "network.distinct": (Sample({"places": 8, "top_k": 2}, lambda f, **dims: f(**dims), Fraction),),
+    "machines.network.Group.seconds": tuple(map(_group_seconds, ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "ring"))),
+    "machines.network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
+    "machines.network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
+    "machines.network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
+    "machines.network.Group.deduplicated": (_deduplicated(),),
+    "machines.torus.spanned": tuple(Sample({"ways": ways, "devices": 64}, lambda f, **dims: f(axes=3, **dims)) for ways in (1, 4, 16, 64)),
+    "machines.torus.hops": (Sample({"ways": 16, "spans": 1}, lambda f, **dims: f(**dims), Fraction),),
+    "machines.network.distinct": (Sample({"places": 8, "top_k": 2}, lambda f, **dims: f(**dims), Fraction),),
     "parallel.overlap.exposed": tuple(
         Sample({"sent": 100, "beside": beside, "price": 2}, lambda f, **dims: f(**dims), Fraction) for beside in (60, 300)
     ),
-    "roofline.Roofline.compute": (
+    "machines.roofline.Roofline.compute": (
         _products(10**7), _products(10**7, grouped=True), _products(10**7, narrow=True), _products(10**7, narrow=True, grouped=True)
     ),
-    "roofline.Roofline.attend": (_attending(1), _attending(3)),
-    "roofline.Roofline.moved": (_own_rate("experts"), _own_rate("loss")),
-    "roofline.Roofline.cast": (_casting(),),
-    "roofline.Roofline.traffic": (_traffic(),),
+    "machines.roofline.Roofline.attend": (_attending(1), _attending(3)),
+    "machines.roofline.Roofline.moved": (_own_rate("experts"), _own_rate("loss")),
+    "machines.roofline.Roofline.cast": (_casting(),),
+    "machines.roofline.Roofline.traffic": (_traffic(),),
     "optimizers.states.blockwise": tuple(
         Sample({"elements": elements, "block": 256}, lambda f, **dims: f(**dims)) for elements in (4095, 4096, 5000)
     ),
@@ -404,17 +404,17 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     ),
     "parallel.offload.around": (Sample({"down": 100, "up": 300, "link": 55}, lambda f, **dims: f(**dims), Fraction),),
     "parallel.offload.host_step": (Sample({"moved": 1000, "ranks": 8, "memory": 42}, lambda f, **dims: f(**dims), Fraction),),
-    "overheads.Connected.bytes": (
+    "memory.overheads.Connected.bytes": (
         Sample(
             {"collective": 1, "peers": 7, "network": 1, "each": 576, "peer": 384, "shared": 128},
             lambda f, each, peer, shared, **counts: f(Connected("expert", **counts), Buffers(each, peer, shared)),
         ),
     ),
-    "overheads.allocated": (
+    "memory.overheads.allocated": (
         Sample({"tensor_bytes": 10_000, "count": 30, "workspaces": 64}, lambda f, **dims: f(block=512, **dims)),
     ),
     **{
-        f"budget.{name}": (Sample(dims, lambda f, **dims: f(**dims)),)
+        f"questions.budget.{name}": (Sample(dims, lambda f, **dims: f(**dims)),)
         for name, dims in {
             "flops_per_token": {"params": 70}, "flops": {"flops_per_token": 420, "tokens": 15},
             "flops_done": {"device_seconds": 30, "peak_flop_per_s": 990, "mfu": 2}, "flops_of_days": {"pf_days": 3},
@@ -426,25 +426,25 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     **{
         name: (Sample(dims, lambda f, **dims: f(**dims), Fraction),)
         for name, dims in {
-            "goodput.job_mtbf": {"device_seconds": 900, "devices": 7}, "goodput.writing": {"size": 1000, "bandwidth": 3},
-            "goodput.checkpoint": {"parameters": 100, "weight": 2, "masters": 400, "states": 800},
-            "goodput.young": {"write": 2, "mtbf": 9}, "goodput.daly": {"write": 2, "mtbf": 9},
-            "goodput.useful": {"interval": 60, "mtbf": 900, "restarts": 2, "attempts": 3},
-            "energy.energy_kwh": {"device_hours": 50, "watts": 700, "pue": 2}, "energy.co2_kg": {"kwh": 70, "kg_per_kwh": 3},
+            "questions.goodput.job_mtbf": {"device_seconds": 900, "devices": 7}, "questions.goodput.writing": {"size": 1000, "bandwidth": 3},
+            "questions.goodput.checkpoint": {"parameters": 100, "weight": 2, "masters": 400, "states": 800},
+            "questions.goodput.young": {"write": 2, "mtbf": 9}, "questions.goodput.daly": {"write": 2, "mtbf": 9},
+            "questions.goodput.useful": {"interval": 60, "mtbf": 900, "restarts": 2, "attempts": 3},
+            "questions.energy.energy_kwh": {"device_hours": 50, "watts": 700, "pue": 2}, "questions.energy.co2_kg": {"kwh": 70, "kg_per_kwh": 3},
         }.items()
     },
-    "ridge.ridge": (Sample({"peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),),
-    "ridge.ceiling": tuple(
+    "questions.ridge.ridge": (Sample({"peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),),
+    "questions.ridge.ceiling": tuple(
         Sample({"intensity": intensity, "ridge": 30}, lambda f, **dims: f(**dims), Fraction) for intensity in (7, 300)
     ),
-    "ridge.bound": (
+    "questions.ridge.bound": (
         Sample({"flops": 100, "moved": 900, "peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),
     ),
-    "step_time.launching": tuple(Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)),
-    "conventions.heads_flops": (
+    "seconds.step_time.launching": tuple(Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)),
+    "questions.conventions.heads_flops": (
         Sample({"tokens": 12, "keys": 6, "heads": 4, "width": 8}, lambda f, **dims: f(**dims)),
     ),
-    "step_time.update_bytes": tuple(
+    "seconds.step_time.update_bytes": tuple(
         Sample({"parameters": 1000, "gradient": 2, "weight": 2, "master": master, "state": 8}, lambda f, **dims: f(**dims))
         for master in (0, 4)
     ),

@@ -84,6 +84,16 @@ def left_out_once(rows: Sequence[Timed]) -> list[float]:
     return found
 
 
+def repeated(rows: Sequence[Timed]) -> list[float]:
+    """Measured times over those of the same job and plan in other releases of the software (their geometric mean): as near as a
+    prediction comes that is not told the release."""
+    found: dict[object, list[Timed]] = {}
+    for row in rows:
+        found.setdefault((kind(row), _job(row), row.row.job.global_batch, row.row.job.plan), []).append(row)
+    logs = [[math.log(row.row.measured) for row in alike] for alike in found.values() if len(alike) > 1]
+    return [math.exp(own - (math.fsum(alike) - own) / (len(alike) - 1)) for alike in logs for own in alike]
+
+
 def _job(row: Timed) -> object:
     job = row.row.job
     return id(job.architecture), job.plan.tensor, job.plan.pipeline, job.plan.expert, job.length, job.plan.precision

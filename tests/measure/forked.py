@@ -29,21 +29,20 @@ from bursar.measure.distributed import asking, comparing, group, running  # noqa
 from bursar.measure.distributed.__main__ import main
 
 HOST = "127.0.0.1"
-PATIENCE = 240  # seconds until ranks that hang are ended, and with them the test
+PATIENCE = 200  # seconds until ranks that hang are ended, and with them the test
 Asked = dict[str, Any]
 
 
-def rank(number: int, world: int, port: int, runs: list[Asked], place: Path) -> int:
-    """Forks a rank, which writes a line of JSON for every run; its process id. Ranks meet at one store, as those of torchrun do, where
-    every run is one more attempt."""
+def rank(number: int, world: int, ports: list[int], runs: list[Asked], place: Path) -> int:
+    """Forks a rank, which writes a line of JSON for every run; its process id. Ranks meet at stores of this process, as those of
+    torchrun do at its own."""
     child = os.fork()
     if child:
         return child
     with (place / str(number)).open("w", encoding="utf-8") as file:
-        for attempt, asked in enumerate(runs):
+        for port, asked in zip(ports, runs, strict=True):
             here = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": world, "MASTER_ADDR": HOST, "MASTER_PORT": port}
-            store = {"TORCHELASTIC_USE_AGENT_STORE": True, "TORCHELASTIC_RESTART_COUNT": attempt}
-            os.environ.update({name: str(value) for name, value in {**here, **store}.items()})
+            os.environ.update({name: str(value) for name, value in {**here, "TORCHELASTIC_USE_AGENT_STORE": True}.items()})
             if asked["lost"] and number == world - 1:
                 running.Rank.step = partial(os.kill, os.getpid(), signal.Signals[asked["lost"]])  # type: ignore
             print(json.dumps(step(asked["arguments"])), file=file, flush=True)
@@ -70,8 +69,9 @@ def run(world: int, runs: list[Asked]) -> list[dict[str, Any]]:
         return [step(asked["arguments"]) for asked in runs]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        store = TCPStore(HOST, 0, is_master=True, wait_for_workers=False)
-        children = [rank(number, world, store.port, runs, place) for number in range(world)]
+        stores = [TCPStore(HOST, 0, is_master=True, wait_for_workers=False) for _ in runs]
+        ports = [store.port for store in stores]
+        children = [rank(number, world, ports, runs, place) for number in range(world)]
         ended(children[0])
         for child in children[1:]:
             if runs[0]["lost"]:

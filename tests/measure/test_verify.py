@@ -67,6 +67,14 @@ def test_grouped_products_of_widths_that_pytorch_takes() -> None:
     assert set(found.difference.values()) == {0} and not found.unknown
 
 
+@pytest.mark.parametrize(("window", "reason"), [(4, "cause_window"), (1, "cause_window_of_one")])
+def test_a_full_window(window: int, reason: str) -> None:
+    """2 sequences, one head of 14 for keys and values, 3 layers: one token less than the window is kept, of a window of one all."""
+    found = verify(load({**SMALL["mistral-window"], "sliding_window": window}), SEQ, BATCH)
+    difference = BATCH * 2 * 14 * 3 * (1 if window > 1 else 1 - SEQ)
+    assert found.causes == (Cause("kv_elements", difference, reason),) and found.unexplained == {}
+
+
 @pytest.mark.parametrize("head", ["BertForPreTraining", "BertModel"])
 def test_the_head_that_the_config_names(head: str) -> None:
     found = verify(load({**SMALL["bert"], "architectures": [head]}), SEQ, BATCH)

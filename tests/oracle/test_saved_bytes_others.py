@@ -41,6 +41,20 @@ def test_loops_of_few_tokens(name: str) -> None:
             compare(SMALL[name], "sdpa", precision, seq, batch)
 
 
+ONE_HEAD: list[tuple[str, Values]] = [
+    ("whisper", {"decoder_attention_heads": 1}),
+    ("mamba2", {"num_heads": 1, "head_dim": 72, "n_groups": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "switch"), [("whisper", {}), *ONE_HEAD])
+def test_one_head_and_one_token(name: str, switch: Values) -> None:
+    """What is copied into another order of heads and tokens is a view where there is one of them."""
+    for precision in DTYPES:
+        for seq, batch in [(1, 2), (11, 2)]:
+            compare({**SMALL[name], **switch}, "sdpa", precision, seq, batch)
+
+
 @pytest.mark.parametrize(("seq", "batch"), [(64, 1), (64, 2), (128, 3)])
 def test_whole_chunks_of_a_delta_rule(seq: int, batch: int) -> None:
     """Where no token has to be filled up nothing is copied into order on the way."""

@@ -6,7 +6,7 @@ A loss over unshifted labels takes its logits as they are, in the working dtype 
 
 from __future__ import annotations
 
-from bursar.dims import ceil_div, floor_div
+from bursar.dims import at_least, at_most, ceil_div, floor_div
 from bursar.kernels.attention import (
     _attention_eager_wide,
     _attention_efficient,
@@ -66,8 +66,9 @@ def _pooled_module(op: PooledAttention, wire: str, step: Step) -> Items:
 @implementation("attention", "flash-by-heads", "flash-attention", rerun=AttentionCore.score_flops, skips_masked=True)
 def _flash_by_heads(op: AttentionCore, wire: str, step: Step) -> Items:
     """Q is handed over in memory head by head, and so is the result, of which the next product takes a copy token by token
-    (`WhisperAttention.forward`)."""
-    return (*_attention_flash(op, wire, step), Extra("by_heads", "activation", op.tokens(step) * op.width))
+    (`WhisperAttention.forward`); of one token, or of one head, a view."""
+    views = at_most(at_least(2 - step.queries, 0) + at_least(2 - op.heads, 0), 1)
+    return (*_attention_flash(op, wire, step), Extra("by_heads", "activation", op.tokens(step) * op.width * (1 - views)))
 
 
 BIAS_ALIGNED = 8  # PyTorch's memory-efficient kernel takes a bias whose rows are so many elements apart, or a multiple

@@ -7,7 +7,7 @@ tensor of its own where that is FP32 already, which the `-fp32` implementations 
 
 from __future__ import annotations
 
-from bursar.dims import Dim, at_least, ceil_div, floor_div
+from bursar.dims import Dim, at_least, at_most, ceil_div, floor_div
 from bursar.kernels.decoders import _norm_upcast_weight as _decoder_norm
 from bursar.kernels.decoders import _norm_upcast_weight_wide as _decoder_norm_wide
 from bursar.kernels.pointwise import _activation_composed, _norm_module, _norm_module_wide
@@ -107,11 +107,11 @@ def _scan_gate_all_wide_fp32(op: ScanGate, wire: str, step: Step) -> Items:
 def _chunked(op: StateSpaceDual, step: Step) -> Items:
     """`mamba2_chunk_scan`, in its order, all of it FP32: the sequence filled up to whole chunks, B and C repeated to all heads,
     each product of einsum with operands of its own, and the states of the chunks as a product with a square of decays. Where
-    there is one chunk, x and the states before it are views: of one x, and of the states before and after it; of one sequence B
-    and C too."""
+    there is one chunk, x and the states before it are views: of one x, and of the states before and after it; of one sequence, or
+    of one head, B and C too."""
     chunks = ceil_div(step.queries, op.chunk)
     one = at_least(2 - chunks, 0)
-    only = one * at_least(2 - step.sequences, 0)
+    views = at_most(one * at_least(2 - step.sequences, 0) + at_least(2 - op.heads, 0), 1)
     tokens = step.sequences * chunks * op.chunk
     wide, states, square = tokens * op.width, tokens * op.heads * op.states, tokens * op.heads * op.chunk
     across = step.sequences * op.heads * (chunks + 1)
@@ -123,8 +123,8 @@ def _chunked(op: StateSpaceDual, step: Step) -> Items:
         Extra("skip_of", "upcast", wide),
         Extra("within_masks", "mask", 2 * op.chunk * op.chunk),
         Extra("within_decays", "upcast", square),
-        Extra("c_of_scores", "upcast", states * (1 - only)),
-        Extra("b_of_scores", "upcast", states * (1 - only)),
+        Extra("c_of_scores", "upcast", states * (1 - views)),
+        Extra("b_of_scores", "upcast", states * (1 - views)),
         Extra("scores", "upcast", square),
         Extra("decayed_scores", "upcast", square),
         Extra("x_of_products", "upcast", wide * (2 - one)),

@@ -6,10 +6,10 @@ parallelism. `compile` runs fused kernels; without it operators are PyTorch's ow
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from bursar import own
 from bursar.errors import PlanError, shown
 from bursar.launch.launched import Framework, Job, Launch, flag, layers_of, refuse, share, told, whole, word
 from bursar.plan import Plan
@@ -197,10 +197,7 @@ def _shown(value: Any) -> str:
 
 def read(text: str, given: Mapping[str, Any]) -> Launch:
     """A config. `given` says devices where `data_parallel_shard_degree` is left to them, and the model of an unknown flavor."""
-    try:
-        found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise PlanError(f"not valid TOML: {str(error)[:100]}", field="file", valid="a torchtitan config") from None
+    found = own.parsed(text, "the config")
     unread = _unread(found)
     parts = {name: found.get(name, {}) for name in READ}
     parallel, training, compiled = (

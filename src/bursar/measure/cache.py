@@ -12,8 +12,8 @@ PER_TOKEN = ("keys", "values", "indexer_keys")
 
 
 class Held(NamedTuple):
-    """Elements of all sequences: `cache` of the tokens that are kept, `dropped` of those that a full window let go after the step,
-    `state` of what is the same at any length."""
+    """Elements of all sequences: `cache` of the tokens that are kept, `dropped` of those that a full window let go after the step
+    (below zero where it is not cut), `state` of what is the same at any length."""
 
     cache: int
     dropped: int
@@ -42,12 +42,12 @@ def held(model: Any, given: Mapping[str, Any]) -> Held | None:
 
 
 def _dropped(layer: Any, given: Mapping[str, Any]) -> int:
-    """The oldest token of a full window, whose place the next one takes."""
+    """What a full window is larger than what is kept of it: the oldest token, whose place the next one takes."""
     ids = given.get("decoder_input_ids", given.get("input_ids"))
     if ids is None or not getattr(layer, "is_sliding", False) or ids.shape[1] < layer.sliding_window:
         return 0
-    kept = [tensor for name in ("keys", "values") for tensor in _tensors(getattr(layer, name, None))]
-    return sum(tensor.numel() // tensor.shape[-2] for tensor in kept if tensor.shape[-2])
+    kept = [tensor for name in ("keys", "values") for tensor in _tensors(getattr(layer, name, None)) if tensor.shape[-2]]
+    return sum(tensor.numel() // tensor.shape[-2] * (layer.sliding_window - tensor.shape[-2]) for tensor in kept)
 
 
 def _elements(found: Any) -> int:

@@ -20,7 +20,7 @@ from bursar.measure.saved import Saved, SavedTensors
 
 
 class Part(NamedTuple):
-    """A module with all that is inside it; `calls` of a shared module add up. `temporary`: the most bytes that the forward pass had
+    """A module with all that is inside it; a shared one has all its calls. `temporary`: the most bytes that the forward pass had
     at once, while it ran, of tensors that are not kept."""
 
     path: str

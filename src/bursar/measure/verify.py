@@ -128,7 +128,7 @@ def _causes(model: Model, module: Any, cached: Held | None, seq: int, batch: int
     for difference, reason in keeping.saved(values, DTYPE.itemsize, seq, batch):
         yield Cause("saved_bytes", difference, reason)
     if cached is not None:
-        yield Cause("kv_elements", cached.dropped, "cause_window")
+        yield Cause("kv_elements", cached.dropped, "cause_window" if cached.dropped > 0 else "cause_window_of_one")
         cache = model.kv(seq, batch, "bf16")
         row = keeping.cached(values, int(cache.elements_per_token), int(cache.bytes) // DTYPE.itemsize, seq * batch)
         if row is not None:

@@ -29,7 +29,7 @@ def _models(payload: Payload, lang: str, console: Console) -> None:
     console.print(table)
     for row in payload["models"]:
         if row["note"]:
-            console.print(Text.assemble((row["model"], "bold"), f" {say('note', lang)}: {row['note']}"))
+            console.print(Text.assemble((row["model"], "bold"), " " + say("note_line", lang, note=row["note"])))
 
 
 def _devices(payload: Payload, lang: str, console: Console) -> None:

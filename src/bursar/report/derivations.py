@@ -19,7 +19,7 @@ def derivations(payload: Mapping[str, Any], lang: str, console: Console) -> None
             values = f"   [{constants(step['values'])}]" if step["values"] else ""
             console.print(Text(f"{number}. {step['text']}\n     {step['formula']}{values}"))
         for title in dict.fromkeys([step["source"] for step in derivation["steps"]]):
-            console.print(Text(f"{say('source', lang)}: {title}", style="dim"))
+            console.print(Text(say("source_line", lang, source=title), style="dim"))
 
 
 def constants(values: Mapping[str, Any]) -> str:

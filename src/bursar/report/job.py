@@ -102,8 +102,9 @@ def _time(payload: Payload, lang: str, console: Console) -> None:
     heading(console, payload["model"], layout(payload["plan"]), f"{payload['devices']:,} × {payload['device']}")
     batch_line(payload, lang, console)
     console.print(breakdown(payload, lang))
-    rates = f"{short(payload['tokens_per_s'])}tokens/s, {payload['model_tflops_per_device']:.1f} TFLOP/s per device"
-    console.print(f"{rates}, MFU {percent(payload['mfu'])}, HFU {percent(payload['hfu'])}", style="bold")
+    shares = {"mfu": percent(payload["mfu"]), "hfu": percent(payload["hfu"])}
+    rates = {"tokens": short(payload["tokens_per_s"]), "tflops": payload["model_tflops_per_device"]}
+    console.print(say("rates_line", lang, **rates, **shares), style="bold")
     run_line(payload, lang, console)
     running.lines(payload, lang, console)
     notes(payload, lang, console)

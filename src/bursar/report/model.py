@@ -25,7 +25,7 @@ def show(verb: str, payload: Payload, lang: str) -> None:
 
 def _params(payload: Payload, lang: str, console: Console) -> None:
     table = table_of(
-        f"{payload['model']}: {whole(payload['total'])} {say('parameters', lang)}",
+        say("params_title", lang, model=payload["model"], total=payload["total"]),
         *[say(k, lang) for k in ("part", "parameters", "share")],
     )
     for path, value in payload["components"].items():
@@ -62,10 +62,8 @@ def _source(payload: Payload, lang: str, console: Console) -> None:
     source = payload.get("source") or {}
     if source:
         figures = ", ".join(f"{key} {value}" for key, value in (payload.get("published") or {}).items() if key != "note")
-        console.print(
-            f"{say('source', lang)}: {source.get('title', '')}" + (f" ({say('published', lang)}: {figures})" if figures else ""),
-            style="dim",
-        )
+        facts = {"source": source.get("title", ""), "figures": figures}
+        console.print(Text(say("published_line" if figures else "source_line", lang, **facts), style="dim"))
 
 
 def _flops(payload: Payload, lang: str, console: Console) -> None:
@@ -74,7 +72,7 @@ def _flops(payload: Payload, lang: str, console: Console) -> None:
         table.add_row(kind, whole(value), percent(value / payload["forward"]))
     table.add_section()
     for key in ("forward", "backward", "train", "forward_per_token", "train_per_token"):
-        table.add_row(key.replace("_", " "), whole(payload[key]), f"{short(payload[key])}FLOP")
+        table.add_row(say(f"flops_{key}", lang), whole(payload[key]), f"{short(payload[key])}FLOP")
     console.print(table)
     console.print(payload["convention"], style="dim")
 
@@ -83,10 +81,8 @@ def _kv(payload: Payload, lang: str, console: Console) -> None:
     table = table_of(
         f"{payload['model']}: KV, {payload['batch']} × {payload['seq']:,}, {payload['kv_dtype']}", say("kind", lang), ""
     )
-    table.add_row("elements per token", whole(payload["elements_per_token"]))
-    table.add_row("bytes per token", whole(payload["bytes_per_token"]))
-    table.add_row("bytes", f"{whole(payload['bytes'])} = {both(payload['bytes'])}")
-    table.add_row("state bytes", whole(payload["state_bytes"]))
+    for key in ("elements_per_token", "bytes_per_token", "bytes", "state_bytes"):
+        table.add_row(say(f"kv_{key}", lang), whole(payload[key]) + (f" = {both(payload[key])}" if key == "bytes" else ""))
     console.print(table)
 
 

@@ -23,7 +23,7 @@ def lines(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text(_goodput(payload, lang)))
         console.print(Text(_energy(payload, lang)))
         sources = [*payload["failures"]["sources"], *((payload["energy"] or {}).get("sources", ()))]
-        console.print(Text(f"{say('source', lang)}: {'; '.join(sources)}", "dim"))
+        console.print(Text(say("source_line", lang, source="; ".join(sources)), "dim"))
 
 
 def _long(seconds: float) -> str:

@@ -77,7 +77,7 @@ def _design(payload: Payload, lang: str, console: Console) -> None:
         console.print(f"{row['law']}: {rates}")
     _losses(payload, lang, console)
     for note in payload["notes"]:
-        console.print(Text(f"{say('note', lang)}: {note}"))
+        console.print(Text(say("note_line", lang, note=note)))
 
 
 def _losses(payload: Payload, lang: str, console: Console) -> None:

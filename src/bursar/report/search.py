@@ -63,7 +63,7 @@ def _best(payload: Payload, lang: str, console: Console) -> None:
     if payload["best"][0]["hidden_share"] > payload["hidden"]["most"]:
         known = {"share": percent(payload["best"][0]["hidden_share"]), "most": percent(payload["hidden"]["most"])}
         console.print(Text(say("hidden_note", lang, **known, growth=f"{payload['hidden']['growth']:g}")))
-        console.print(Text(f"{say('source', lang)}: {'; '.join(payload['hidden']['sources'])}", "dim"))
+        console.print(Text(say("source_line", lang, source="; ".join(payload["hidden"]["sources"])), "dim"))
 
 
 def _nothing_fits(payload: Payload, lang: str, console: Console) -> None:

@@ -22,6 +22,7 @@ from bursar.report.words import (
     matrix,
     measure,
     meter,
+    model,
     optimizers,
     profile,
     running,
@@ -57,6 +58,7 @@ TOPICS: tuple[Mapping[str, Words], ...] = (
     init_lint.WORDS,
     init_derive.WORDS,
     help.WORDS,
+    model.WORDS,
 )
 WORDS: Mapping[str, Words] = {key: words for topic in TOPICS for key, words in topic.items()}
 

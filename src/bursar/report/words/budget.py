@@ -77,12 +77,12 @@ WORDS: Mapping[str, Words] = {
     "roofline_used": Words("In {seconds}: {share} of the peak.", "用时 {seconds}：达到峰值的 {share}。"),
     "roofline_moved": Words("In {seconds}: {share} of the bandwidth.", "用时 {seconds}：达到带宽的 {share}。"),
     "states_title": Words("{params:,} parameters, {precision}, {optimizer}", "{params:,} 个参数，{precision}，{optimizer}"),
-    "states_sharded": Words("one of {dp:,} ranks, ZeRO {zero}", "共 {dp:,} 个秩，其中之一，ZeRO {zero}"),
+    "states_sharded": Words("one of {dp:,} ranks, ZeRO {zero}", "{dp:,} 个 rank 中的一个，ZeRO {zero}"),
     "states_per_param": Words("bytes per parameter", "每参数字节数"),
     "states_devices": Words(
         "Devices of {capacity} that hold as much, activations apart: {devices:,}. "
         "With these options one rank's share of {largest:,} parameters fits.",
-        "不计激活值，需 {capacity} 的设备 {devices:,} 台；在这些选项下，单个秩可容纳 {largest:,} 个参数的份额。",
+        "不计激活值，需 {capacity} 的设备 {devices:,} 台；在这些选项下，单个 rank 可容纳 {largest:,} 个参数的份额。",
     ),
     "audit_line": Words(
         "{bytes} for {params:,} parameters is {per_param:,.4g} bytes each.",

@@ -31,8 +31,8 @@ WORDS: Mapping[str, Words] = {
         "其中：按词表切分的 logits 求损失时，每个词元合并三个 FP32 数，即最大值、指数和与标签得分",
     ),
     "distributed_cause_parts": Words(
-        "in this: gradients of weights that every rank has whole, norms and routers, are added up, as each rank has those of its own "
-        "tokens or heads alone",
+        "in this: gradients of weights that every rank has whole, norms and routers, are added up, as each rank has those of its "
+        "own tokens or heads alone",
         "其中：各进程都完整持有的权重（归一化层、路由器）的梯度需要求和，因为各进程只有自己那部分词元或注意力头的梯度",
     ),
     "distributed_cause_pipeline": Words(
@@ -44,7 +44,7 @@ WORDS: Mapping[str, Words] = {
         "其中：ZeRO-1 散布梯度之处，DistributedDataParallel 对完整梯度求和",
     ),
     "distributed_cause_owners": Words(
-        "in this: ZeroRedundancyOptimizer deals out whole parameters, the largest first; every rank broadcasts those that it updates",
+        "in this: ZeroRedundancyOptimizer deals out whole parameters, the largest first; every rank broadcasts those it updates",
         "其中：ZeroRedundancyOptimizer 按从大到小把完整参数分给各进程，各进程广播自己更新的部分",
     ),
     "distributed_cause_buffers": Words(

@@ -67,7 +67,6 @@ WORDS: Mapping[str, Words] = {
     "update": Words("update", "更新公式"),
     "source": Words("source", "来源"),
     "why": Words("why", "原因"),
-    "note": Words("note", "说明"),
     "missing": Words("missing", "缺少"),
     "extra": Words("extra", "多出"),
     "shapes": Words("other shapes", "形状不符"),

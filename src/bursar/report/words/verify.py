@@ -68,6 +68,10 @@ WORDS: Mapping[str, Words] = {
         "after a step the oldest token of a full window is dropped: the next takes its place",
         "一步之后，满窗口中最旧的词元被丢弃，由下一个词元取代",
     ),
+    "cause_window_of_one": Words(
+        "a window of one token is not cut: what is kept of it would be the last 0 tokens, which Python takes for all",
+        "长度为一个词元的窗口不会被截断：应保留末尾 0 个词元，而 Python 将其视为全部",
+    ),
     "cause_whole": Words("every token of a layer with a window is held", "带窗口的层保留了每一个词元"),
     "cause_repeated": Words("keys and values are held repeated to all heads", "键与值重复到所有头后保存"),
 }
