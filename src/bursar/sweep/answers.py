@@ -6,7 +6,8 @@ from typing import Any
 
 from bursar import planner
 from bursar.errors import BursarError
-from bursar.machines.devices import band, device
+from bursar.machines.devices import device
+from bursar.machines.multipliers import band_for
 from bursar.model import load
 from bursar.sweep.spec import Chunk, Point
 
@@ -49,7 +50,7 @@ def _searched(point: Point, options: dict[str, Any]) -> Row:
         return {**row, "status": TOO_LARGE, "why": "no plan fits", "peak": int(found.leanest.peak)}
     best = found.best[0]
     step, tokens = float(best.step_s), batch.tokens
-    fastest, slowest = band(space.training(best.plan).achieved.origin)
+    fastest, slowest = band_for(space.training(best.plan))
     plan = best.plan.options()
     return {
         **row,
