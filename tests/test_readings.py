@@ -365,12 +365,16 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         Sample({"whole": 90, "shard": 12, "gathered": 96}, _passing(reshard=reshard, replicated=replicated))
         for reshard in (False, True) for replicated in (False, True)
     ),
-    "machines.network.Group.seconds": tuple(map(_group_seconds, ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "ring"))),
+    "machines.network.Group.seconds": tuple(
+        map(_group_seconds, ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "ring")),
+    ),
     "machines.network.Network.bandwidth": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "machines.network.Network.pairs": tuple(_ring_or_pairs(ways, stride) for ways, stride in GROUPS),
     "machines.network.Network.message": tuple(_message(stride) for stride in (1, 4, 8)),
     "machines.network.Group.deduplicated": (_deduplicated(),),
-    "machines.torus.spanned": tuple(Sample({"ways": ways, "devices": 64}, lambda f, **dims: f(axes=3, **dims)) for ways in (1, 4, 16, 64)),
+    "machines.torus.spanned": tuple(
+        Sample({"ways": ways, "devices": 64}, lambda f, **dims: f(axes=3, **dims)) for ways in (1, 4, 16, 64)
+    ),
     "machines.torus.hops": (Sample({"ways": 16, "spans": 1}, lambda f, **dims: f(**dims), Fraction),),
     "machines.network.distinct": (Sample({"places": 8, "top_k": 2}, lambda f, **dims: f(**dims), Fraction),),
     "parallel.overlap.exposed": tuple(
@@ -426,11 +430,13 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     **{
         name: (Sample(dims, lambda f, **dims: f(**dims), Fraction),)
         for name, dims in {
-            "questions.goodput.job_mtbf": {"device_seconds": 900, "devices": 7}, "questions.goodput.writing": {"size": 1000, "bandwidth": 3},
+            "questions.goodput.job_mtbf": {"device_seconds": 900, "devices": 7},
+            "questions.goodput.writing": {"size": 1000, "bandwidth": 3},
             "questions.goodput.checkpoint": {"parameters": 100, "weight": 2, "masters": 400, "states": 800},
             "questions.goodput.young": {"write": 2, "mtbf": 9}, "questions.goodput.daly": {"write": 2, "mtbf": 9},
             "questions.goodput.useful": {"interval": 60, "mtbf": 900, "restarts": 2, "attempts": 3},
-            "questions.energy.energy_kwh": {"device_hours": 50, "watts": 700, "pue": 2}, "questions.energy.co2_kg": {"kwh": 70, "kg_per_kwh": 3},
+            "questions.energy.energy_kwh": {"device_hours": 50, "watts": 700, "pue": 2},
+            "questions.energy.co2_kg": {"kwh": 70, "kg_per_kwh": 3},
         }.items()
     },
     "questions.ridge.ridge": (Sample({"peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),),
@@ -440,7 +446,9 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "questions.ridge.bound": (
         Sample({"flops": 100, "moved": 900, "peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),
     ),
-    "seconds.step_time.launching": tuple(Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)),
+    "seconds.step_time.launching": tuple(
+        Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)
+    ),
     "questions.conventions.heads_flops": (
         Sample({"tokens": 12, "keys": 6, "heads": 4, "width": 8}, lambda f, **dims: f(**dims)),
     ),

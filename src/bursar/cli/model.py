@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from bursar.model import Model
     from bursar.plan import Plan
 
-CONVENTION = (
-    "1 multiply-add = 2 FLOP; matrix products only; attention core with a {mask} mask; logits and router counted, "
-    "embedding look-up 0, recomputation not counted"
-)
-
 
 def _per(total: int, count: int) -> int | float:
     """total / count, an int where it comes out whole."""
@@ -63,6 +58,8 @@ def _checkpoint(model: Model, options: Options) -> Payload:
 
 def flops(options: Options) -> Payload:
     """Model FLOPs of a batch: forward, backward, training, per token and by kind."""
+    from bursar.report.words import say
+
     model = tuned(options)
     step = model.step(options["seq"], options["batch"], options["mask"], past=options["past"])
     found = model.flops(step.queries, options["batch"], options["mask"], past=options["past"])
@@ -77,7 +74,8 @@ def flops(options: Options) -> Payload:
         "forward_per_token": _per(found.forward, step.tokens),
         "train_per_token": _per(found.train, step.tokens),
         "by_kind": found.by_kind,
-        "convention": CONVENTION.format(mask=options["mask"]),
+        "mask": options["mask"],
+        "convention": say("flops_convention", "en", mask=options["mask"]),
         **_by_length(model, options),
         **assumed(options),
     }

@@ -74,7 +74,7 @@ def _flops(payload: Payload, lang: str, console: Console) -> None:
     for key in ("forward", "backward", "train", "forward_per_token", "train_per_token"):
         table.add_row(say(f"flops_{key}", lang), whole(payload[key]), f"{short(payload[key])}FLOP")
     console.print(table)
-    console.print(payload["convention"], style="dim")
+    console.print(say("flops_convention", lang, mask=say(f"mask_{payload['mask']}", lang)), style="dim")
 
 
 def _kv(payload: Payload, lang: str, console: Console) -> None:

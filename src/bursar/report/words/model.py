@@ -11,6 +11,13 @@ WORDS: Mapping[str, Words] = {
     "flops_forward": Words("forward", "前向传播"),
     "flops_backward": Words("backward", "反向传播"),
     "flops_train": Words("train", "训练"),
+    "mask_full": Words("full", "完整"),
+    "mask_causal": Words("causal", "因果"),
+    "flops_convention": Words(
+        "1 multiply-add = 2 FLOP; matrix products only; attention core with a {mask} mask; logits and router counted, "
+        "embedding look-up 0, recomputation not counted",
+        "1 次乘加 = 2 FLOP；只计矩阵乘积；注意力核心按{mask}掩码计；计入 logits 与路由器，嵌入查表计 0，不计重计算",
+    ),
     "flops_forward_per_token": Words("forward per token", "每词元前向传播"),
     "flops_train_per_token": Words("train per token", "每词元训练"),
     "kv_elements_per_token": Words("elements per token", "每词元元素数"),
