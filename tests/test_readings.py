@@ -446,7 +446,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "questions.ridge.bound": (
         Sample({"flops": 100, "moved": 900, "peak": 990, "bandwidth": 33}, lambda f, **dims: f(**dims), Fraction),
     ),
-    "seconds.step_time.launching": tuple(
+    "seconds.block_time.launching": tuple(
         Sample({"calls": 40, "each": 3, "busy": busy}, lambda f, **dims: f(**dims)) for busy in (70, 200)
     ),
     "questions.conventions.heads_flops": (

@@ -15,7 +15,7 @@ from bursar.parallel.schedules import schedule
 from bursar.plan import Plan
 from bursar.planner.stack import Cost
 from bursar.seconds import offloading
-from bursar.seconds.step_time import Pace
+from bursar.seconds.block_time import Pace
 from bursar.training import Training
 
 # what does not depend on how states are sharded

@@ -23,8 +23,8 @@ from bursar.parallel.pipeline import Stage
 from bursar.plan import Plan
 from bursar.planner.space import Space
 from bursar.recompute import spec
-from bursar.seconds import offloading, schedule_time, step_time
-from bursar.seconds.step_time import Pace, Timed
+from bursar.seconds import block_time, offloading, schedule_time
+from bursar.seconds.block_time import Pace, Timed
 from bursar.training import Training
 from bursar.tree import Architecture, Block
 
@@ -168,7 +168,7 @@ class _Blocks:
         passes = load.passes
         casts = plan.recipe.autocast
         tops = Tops(passes.backward, passes.beyond, passes.totals if casts else None, casts)
-        pace = step_time.pace(own, step, plan, kernels, training.machine, plan.mode if layer else "none", timed)
+        pace = block_time.pace(own, step, plan, kernels, training.machine, plan.mode if layer else "none", timed)
         return Cost(load._replace(passes=tops), pace, weight, waits)  # type: ignore[arg-type]
 
     def _of(self, block: Block, mode: str) -> str:
@@ -190,7 +190,7 @@ class _Blocks:
             own, training = self._block(block), self.training
             job = training.step, training.plan, training.kernels
             self.known[id(block)] = (
-                peaks.wired_of(own, *job), tuple(step_time.timed(own, *job, training.machine)),
+                peaks.wired_of(own, *job), tuple(block_time.timed(own, *job, training.machine)),
                 schedule_time.weight_pass(own, *job, training.machine), peaks.waiting(own, *job),
             )  # fmt: skip
         return self.known[id(block)]

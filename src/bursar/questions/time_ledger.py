@@ -18,13 +18,13 @@ from bursar.ops.collective import Collective
 from bursar.parallel import overlap
 from bursar.parallel.pipeline import Stage
 from bursar.parallel.schedules import schedule
-from bursar.seconds import operator_time, step_time
+from bursar.seconds import block_time, collective_time, operator_time, step_time
 from bursar.training import Training
 from bursar.tree import Block, Op
 
 # parts of a step that no single operator takes, by the field of `Seconds` → the formula behind them
 WAITS: dict[str, Callable[..., Any]] = {
-    "data_parallel": overlap.exposed, "optimizer": step_time.update_bytes, "launching": step_time.launching,
+    "data_parallel": overlap.exposed, "optimizer": step_time.update_bytes, "launching": block_time.launching,
 }  # fmt: skip
 ENGINES: dict[str, Callable[..., Any]] = {
     "matmul": Roofline.compute, "attention": Roofline.attend, "vector": Roofline.traffic, "network": Group.seconds,
@@ -54,14 +54,14 @@ def _block(stage: int, prefix: str, times: Dim, block: Block, mode: str, trainin
     for line in block.walk(training.step, prefix):
         op = line.op
         if isinstance(op, Collective):
-            there, back = step_time.collective(line, op, rate["activation"], machine, plan)
+            there, back = collective_time.collective(line, op, rate["activation"], machine, plan)
         else:
             there, back = operator_time.seconds(line, training.kernels.of(op), rate, machine.roofline)
         again = there if recompute.runs_again(op, mode) else 0
         for phase, value in (("forward", there), ("backward", back), ("recompute", again)):
             if value:
                 yield _entry(stage, line.path, op, phase, times * each * value, times)
-    added = times * each * step_time.accumulation(block, plan, machine)
+    added = times * each * block_time.accumulation(block, plan, machine)
     if added:
         path = f"{prefix}gradients"
         yield Entry(stage, path, "", "backward", "seconds", "accumulation", added, "s", times, *_named(Roofline.traffic))

@@ -23,7 +23,8 @@ from bursar.parallel.data import Held
 from bursar.parallel.offload import Traffic, Way
 from bursar.plan import Plan
 from bursar.precision import size
-from bursar.seconds.step_time import Pace, update_bytes
+from bursar.seconds.block_time import Pace
+from bursar.seconds.step_time import update_bytes
 
 
 class Hosted(NamedTuple):

@@ -9,7 +9,7 @@ from bursar.parallel.schedules import Passes
 from bursar.parallel.waiting import has_product
 from bursar.plan import Plan
 from bursar.seconds import operator_time
-from bursar.seconds.step_time import Pace
+from bursar.seconds.block_time import Pace
 from bursar.step import Step
 from bursar.tree import Block
 

@@ -9,8 +9,9 @@ from bursar import holdings
 from bursar.dims import Dim, most, split
 from bursar.machines.host import Host, host
 from bursar.parallel.schedules import Passes, schedule
-from bursar.seconds import offloading, schedule_time, step_time
-from bursar.seconds.step_time import Pace, Seconds
+from bursar.seconds import block_time, data_parallel_time, offloading, schedule_time, step_time
+from bursar.seconds.block_time import Pace
+from bursar.seconds.step_time import Seconds
 from bursar.training.footprint import Footprint
 
 
@@ -24,7 +25,7 @@ class Timing(Footprint):
     @cached_property
     def paces(self) -> dict[int, Pace]:
         """Seconds of one micro-batch through every block that differs."""
-        pace = step_time.pace if self.plan.many else step_time.pace_once
+        pace = block_time.pace if self.plan.many else block_time.pace_once
         job = self.step, self.plan, self.kernels, self.machine
         return {id(block): pace(block, *job, mode) for block, mode in self._modes.items()}
 
@@ -61,7 +62,7 @@ class Timing(Footprint):
     def exposed(self) -> Dim:
         """Seconds of data parallelism that nothing hides, on the rank that has most."""
         ranks = zip(self.stage_loads, self.passing, strict=True)
-        return most([step_time.exposed(load, pace, self.plan, self.machine, self.micro_batches) for load, pace in ranks])
+        return most([data_parallel_time.exposed(load, pace, self.plan, self.machine, self.micro_batches) for load, pace in ranks])
 
     @cached_property
     def idle(self) -> tuple[Dim, Dim]:
