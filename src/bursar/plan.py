@@ -44,7 +44,12 @@ CLI_NAMES: dict[str, str] = {
 GRAD_BUFFERS = ("allocated", "lazy", "accumulated")
 LAUNCHES = ("eager", "graph")  # operators are launched one by one, or as CUDA graphs
 GATHERED = ("again", "kept")  # inputs that sequence parallelism gathers come again in the backward pass, or stay
+CHOICES: dict[str, tuple[str, ...]] = {
+    "gathered": GATHERED, "grad_buffer": GRAD_BUFFERS, "expert_comm": expert.COMMS, "launch": LAUNCHES, "sharding": data.SHARDINGS,
+    "context_comm": tuple(context.COMMS),
+}  # fmt: skip
 DEGREES = ("tensor", "expert", "expert_tensor", "pipeline", "data", "micro_batch", "context")
+COUNTS = (*DEGREES, "virtual")
 
 
 @dataclass(frozen=True)
@@ -94,36 +99,21 @@ class Plan:
             object.__setattr__(self, "expert_tensor", self.tensor)
         recompute.check(self.recompute, self.checkpoint)
         adapters.check(self.tuning)
-        if self.gathered not in GATHERED:
-            raise UnknownNameError("gathered", self.gathered, GATHERED)
-        if self.grad_buffer not in GRAD_BUFFERS:
-            raise UnknownNameError("grad_buffer", self.grad_buffer, GRAD_BUFFERS)
+        expert.shares(self.expert_load)
+        schedule(self.schedule)
+        for name, valid in CHOICES.items():
+            if getattr(self, name) not in valid:
+                raise UnknownNameError(CLI_NAMES[name], getattr(self, name), valid)
         if self.zero not in data.STAGES:
             raise PlanError(f"zero={self.zero}", field="zero", value=self.zero, valid=data.STAGES)
+        if self.update != "fused":
+            check_update(optimizer(self.optimizer), self.update)
         if self.offload != ():
             object.__setattr__(self, "offload", offload.read(self.offload))
         if self.overlap is not overlap.USUAL:
             object.__setattr__(self, "overlap", overlap.read(self.overlap))
-        if self.expert_comm not in expert.COMMS:
-            raise UnknownNameError("ep_comm", self.expert_comm, expert.COMMS)
-        if self.launch not in LAUNCHES:
-            raise UnknownNameError("launch", self.launch, LAUNCHES)
-        expert.shares(self.expert_load)
-        if self.sharding not in data.SHARDINGS:
-            raise UnknownNameError("sharding", self.sharding, data.SHARDINGS)
-        schedule(self.schedule)
-        if type(self.virtual) is not int or self.virtual < 1:
-            raise PlanError(f"vp={self.virtual!r}", field="vp", value=self.virtual, valid="a whole number of 1 or more")
-        if self.update != "fused":
-            check_update(optimizer(self.optimizer), self.update)
-        if self.context_comm not in context.COMMS:
-            raise UnknownNameError("cp_comm", self.context_comm, context.COMMS)
-        for name in DEGREES if self.shard_group is None else (*DEGREES, "shard_group"):
-            value = getattr(self, name)
-            if not is_array(value) and not is_symbol(value) and (type(value) is not int or value < 1):
-                raise PlanError(
-                    f"{CLI_NAMES[name]}={value!r}", field=CLI_NAMES[name], value=value, valid="a whole number of 1 or more"
-                )
+        for name in COUNTS if self.shard_group is None else (*COUNTS, "shard_group"):
+            _check_count(CLI_NAMES[name], getattr(self, name))
 
     @property
     def devices(self) -> Dim:
@@ -270,6 +260,11 @@ class Plan:
     def options(self) -> dict[str, object]:
         """The plan by the names of the command line."""
         return {name: getattr(self, field) for field, name in CLI_NAMES.items()}
+
+
+def _check_count(name: str, value: Dim) -> None:
+    if not is_array(value) and not is_symbol(value) and (type(value) is not int or value < 1):
+        raise PlanError(f"{name}={value!r}", field=name, value=value, valid="a whole number of 1 or more")
 
 
 @lru_cache(maxsize=512)
