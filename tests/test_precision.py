@@ -182,7 +182,7 @@ def test_output_layer_and_router_read_bf16() -> None:
 
 @pytest.mark.parametrize("precision", QUANTISED)
 def test_many_plans_at_once_are_each_plan(precision: str) -> None:
-    model, tensor, data = bursar.load("llama-3-8b"), [1, 2, 4], [8, 4, 2]
+    model, tensor, data = bursar.load("llama-3-8b"), [2, 4, 8], [8, 4, 2]
     shape = {"sequence": True, "zero": 1, "precision": precision}
     many = Training(model, Plan(tensor=np.array(tensor, float), data=np.array(data, float), **shape), length=1024, checked=False)
     ones = [Training(model, Plan(tensor=t, data=d, **shape), length=1024) for t, d in zip(tensor, data, strict=True)]

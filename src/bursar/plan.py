@@ -4,7 +4,8 @@
          → (kernels, precision)
 
 Degrees may be ints, or float64 arrays that hold many plans at once; structure (recompute mode, ZeRO stage, pipeline
-length, kernels) is one for all plans of an array.
+length, kernels) is one for all plans of an array. Sequence parallelism is structure too: where an array has it, no plan of it
+has one tensor-parallel rank.
 """
 
 from __future__ import annotations

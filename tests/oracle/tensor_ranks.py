@@ -19,11 +19,10 @@ import torch
 import torch.distributed as dist
 import transformers
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor.parallel import parallelize_module
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from bursar.measure.distributed.holding import local
-from bursar.measure.distributed.tensors import styles
+from bursar.measure.distributed.tensors import cut_layer, plan_of
 
 DTYPES = {"bf16-pure": torch.bfloat16, "fp32": torch.float32}
 
@@ -34,7 +33,7 @@ def measured(mesh: Any, config: dict[str, Any], dtype: str, seq: int, batch: int
     chosen = transformers.AutoConfig.for_model(config["model_type"], **values)
     model = transformers.AutoModel.from_config(chosen, attn_implementation="sdpa").to(DTYPES[dtype]).train()
     for layer in model.layers:
-        parallelize_module(layer, mesh, styles(sequence))
+        cut_layer(layer, plan_of(chosen), mesh, sequence)
     own = [local(p) for layer in model.layers for p in layer.parameters()]
     mine = {tensor.untyped_storage()._cdata for tensor in own}
     kept: dict[int, Any] = {}

@@ -68,16 +68,7 @@ def cut(chunk: Any, mesh: Any, sequence: bool) -> None:
     chunk.spread = sequence
     outside = Shard(1) if sequence else Replicate()
     for layer in chunk.layers:
-        entrance = Entrance(mesh, sequence)
-        named = {path: how for path, how in plan.items() if _part(layer, path) is not None}
-        for path in dict.fromkeys(path.rpartition(".")[0] for path, how in named.items() if how == COLUMN):
-            layer.get_submodule(path).register_forward_pre_hook(entrance, with_kwargs=True)
-        layer.register_forward_hook(entrance.left)
-        styles = {COLUMN: ColwiseParallel(), ROW: RowwiseParallel(output_layouts=outside)}
-        copies = list(_copied(layer, named, sequence))
-        parallelize_module(layer, mesh, {path: styles[how] for path, how in named.items() if how in styles})
-        for module in copies:
-            copied(module, mesh)
+        cut_layer(layer, plan, mesh, sequence)
     for what, module in chunk.ends():
         if what == "embedding":
             parallelize_module(module, mesh, RowwiseParallel(input_layouts=Replicate(), output_layouts=outside))
@@ -86,6 +77,21 @@ def cut(chunk: Any, mesh: Any, sequence: bool) -> None:
             parallelize_module(module, mesh, ColwiseParallel(input_layouts=outside, output_layouts=Shard(-1)))
         elif sequence:
             copied(module, mesh)
+
+
+def cut_layer(layer: nn.Module, plan: Mapping[str, str], mesh: Any, sequence: bool) -> None:
+    """One rank's part of a layer by the plan of its family, in place."""
+    outside = Shard(1) if sequence else Replicate()
+    entrance = Entrance(mesh, sequence)
+    named = {path: how for path, how in plan.items() if _part(layer, path) is not None}
+    for path in dict.fromkeys(path.rpartition(".")[0] for path, how in named.items() if how == COLUMN):
+        layer.get_submodule(path).register_forward_pre_hook(entrance, with_kwargs=True)
+    layer.register_forward_hook(entrance.left)
+    styles = {COLUMN: ColwiseParallel(), ROW: RowwiseParallel(output_layouts=outside)}
+    copies = list(_copied(layer, named, sequence))
+    parallelize_module(layer, mesh, {path: styles[how] for path, how in named.items() if how in styles})
+    for module in copies:
+        copied(module, mesh)
 
 
 def _scaled_afterwards(embedding: nn.Module) -> None:
