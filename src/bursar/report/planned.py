@@ -71,4 +71,5 @@ def notes(payload: Payload, lang: str, console: Console) -> None:
         fastest, slowest = payload["host_update_s_band"]
         usual = payload["breakdown_s"]["optimizer"]
         console.print(say("host_band", lang, usual=duration(usual), low=duration(fastest), high=duration(slowest)), style="dim")
-    console.print(say("mfu_note", lang, mask=payload["mask"], dtype=payload["peak_dtype"], device=payload["device"]), style="dim")
+    mask = say(f"mask_{payload['mask']}", lang)
+    console.print(say("mfu_note", lang, mask=mask, dtype=payload["peak_dtype"], device=payload["device"]), style="dim")

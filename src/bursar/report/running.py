@@ -23,7 +23,8 @@ def lines(payload: Payload, lang: str, console: Console) -> None:
         console.print(Text(_goodput(payload, lang)))
         console.print(Text(_energy(payload, lang)))
         sources = [*payload["failures"]["sources"], *((payload["energy"] or {}).get("sources", ()))]
-        console.print(Text(say("source_line", lang, source="; ".join(sources)), "dim"))
+        cited = dict.fromkeys(source.split(": ")[0] for source in sources)  # what they say stands behind the colon, and in JSON
+        console.print(Text(say("source_line", lang, source="; ".join(cited)), "dim"))
 
 
 def _long(seconds: float) -> str:

@@ -141,7 +141,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "mfu_note": Words(
         "MFU and HFU: {mask} mask, dense {dtype} peak of {device}; recomputation counts for HFU only.",
-        "MFU 与 HFU：{mask} 掩码，{device} 的稠密 {dtype} 峰值；重计算只计入 HFU。",
+        "MFU 与 HFU：{mask}掩码，{device} 的稠密 {dtype} 峰值；重计算只计入 HFU。",
     ),
     "searched": Words(
         "{searched:,} valid plans searched in {seconds:.2f} s, {feasible:,} fit in {memory} of {device}",
