@@ -13,6 +13,7 @@ import bursar
 from bursar import Plan, Training
 from bursar.cli import main
 from bursar.errors import BursarError, PlanError
+from bursar.facts import table
 from bursar.machines import devices, host
 from bursar.memory.peaks import Memory
 from bursar.parallel import offload
@@ -233,7 +234,7 @@ def test_bytes_are_known_where_seconds_are_not() -> None:
 
 
 def test_a_link_has_one_bandwidth() -> None:
-    named = [name for found in host._table()["links"].values() for name in found["devices"]]
+    named = [name for found in table("hosts.toml")["links"].values() for name in found["devices"]]
     assert len(named) == len(set(named))
     assert set(named) <= set(devices.names())
     usual, fastest, slowest = (fact.si for fact in host.adam())

@@ -105,6 +105,16 @@ def _fact_or_value(value: Any, sources: Mapping[str, Source], where: str) -> Any
     return Fact(value["value"], value["unit"], sources[value["source"]], value.get("note", ""))
 
 
+@lru_cache(maxsize=256)
+def table(*path: str) -> dict[str, Any]:
+    """A data file, read once: every `{ value, unit, source }` table below it as a Fact, other values as they are, without the
+    `[sources.<id>]` tables."""
+    name = path[-1]
+    raw = read_toml(data(*path), name)
+    known = read_sources(raw.pop("sources", {}), name)
+    return read_facts(raw, known, name.removesuffix(".toml"))
+
+
 @lru_cache(maxsize=1)
 def sources() -> dict[str, Source]:
     """The papers and pages that formulas and constants cite by id (`data/sources.toml`)."""

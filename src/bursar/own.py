@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from bursar.errors import FactError, shown
+from bursar.errors import FactError, PlanError, shown
 from bursar.facts import UNITS, Fact, Source
 
 LARGEST = 65_536  # bytes of a file
@@ -52,6 +52,25 @@ def place(name: str) -> Path | None:
         return Path(name) if Path(name).exists() else None
     except (OSError, ValueError):
         return None
+
+
+def check(path: Path, largest: int, valid: str) -> None:
+    """Raises PlanError for a path that is no file, or one of more than `largest` bytes."""
+    if not path.is_file():
+        raise PlanError(f"no file {shown(str(path))}", field="file", value=str(path), valid=valid)
+    if path.stat().st_size > largest:
+        raise PlanError(f"{path.name} is too large", field="file", value=path.stat().st_size, valid=f"at most {largest} bytes")
+
+
+def write(name: str, text: str, field: str) -> None:
+    """A text into the file that an option names. Raises PlanError where that cannot be written."""
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise PlanError(
+            f"cannot write {shown(name, LONGEST)}: {reason}", field=field, value=name, valid="a file that can be written"
+        ) from None
 
 
 def stem(name: str) -> str:

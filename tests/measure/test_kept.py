@@ -13,18 +13,9 @@ from torch import nn
 from bursar.measure import trace
 from bursar.measure.alive import Alive, Peak
 
+from .calls import Calls
+
 FP32 = 4
-
-
-class Calls(nn.Module):
-    """A module that is a function of its inputs."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *given: Any) -> Any:
-        return self.function(*given)
 
 
 def test_an_address_that_is_used_again_has_another_maker() -> None:

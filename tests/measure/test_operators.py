@@ -17,20 +17,11 @@ from bursar.measure.flops import flops_of, has_formula
 from bursar.measure.operators import WITHOUT_PRODUCTS, without_products
 from bursar.measure.refused import TraceError
 
+from .calls import Calls
+
 aten = torch.ops.aten
 BF16, FP8 = torch.bfloat16, torch.float8_e4m3fn
 DEVICES = ("cpu", "meta")
-
-
-class Calls(nn.Module):
-    """A module that is a function of its inputs."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *given: Any) -> Any:
-        return self.function(*given)
 
 
 def of(*shape: int, on: str = "cpu", dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy as np
 from bursar.calibrate import multipliers
 from bursar.calibrate.runs import Run
 from bursar.errors import PlanError
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, table
 from bursar.machines.multipliers import QUANTILE, Multipliers, scaled, shares
 
 TURNS = 4  # of taking the tangent where the last fit ended
@@ -55,13 +54,9 @@ class Fit(NamedTuple):
     governed: tuple[float, ...]
 
 
-@lru_cache(maxsize=1)
 def known() -> dict[str, dict[str, Fact]]:
     """What is known before any run is read (`data/calibration.toml`)."""
-    raw = read_toml(data("calibration.toml"), "calibration.toml")
-    return read_facts(
-        {k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "calibration.toml"), "calibration"
-    )
+    return table("calibration.toml")
 
 
 def covariance() -> Any:

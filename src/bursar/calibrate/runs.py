@@ -21,7 +21,7 @@ from bursar.machines.clusters import cluster
 from bursar.machines.devices import Device, device
 from bursar.model import Model, load
 from bursar.options import OPTIONS, switch
-from bursar.own import is_file
+from bursar.own import check, is_file
 from bursar.plan import CLI_NAMES
 from bursar.questions import conventions
 from bursar.step import Step
@@ -117,12 +117,7 @@ def read(path: str | Path, model: str | None = None, at: str | None = None) -> t
 def _rows(place: Path) -> list[dict[str, Any]]:
     """The rows of a file as they are written."""
     try:
-        if not place.is_file():
-            raise PlanError(f"no file {shown(str(place))}", field="file", value=str(place), valid="runs as .csv or .json, or a log")
-        if place.stat().st_size > LARGEST:
-            raise PlanError(
-                f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes"
-            )
+        check(place, LARGEST, "runs as .csv or .json, or a log")
         text = place.read_text(encoding="utf-8-sig")
         found = _of_json(text) if place.suffix.lower() == ".json" else list(csv.DictReader(text.splitlines(), strict=True))
     except (OSError, ValueError, RecursionError, csv.Error) as error:

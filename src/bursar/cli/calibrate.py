@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bursar import own
 from bursar.cli.asked import Options, Payload, device_of, model_of
 from bursar.errors import BursarError, PlanError, shown
 
@@ -49,7 +50,7 @@ def calibrate(options: Options) -> Payload:
         "out": options["out"],
     }  # fmt: skip
     if options["out"]:
-        _write(options["out"], _file(runs, found))
+        own.write(options["out"], _file(runs, found), "file")
     return payload
 
 
@@ -130,13 +131,6 @@ def _writable(path: str | None, field: str) -> None:
         raise PlanError(f"{field.replace('_', '-')}={shown(path)}", field=field, value=path, valid=f"a file that ends in {ENDING}")
 
 
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PlanError(f"cannot write {shown(path)}: {error.strerror}", field="file", value=path) from None
-
-
 def _measured(options: Options) -> Payload:
     """What the machine at hand achieves, as a device file."""
     _writable(options["device_file"], "device_file")
@@ -153,5 +147,5 @@ def _measured(options: Options) -> Payload:
         raise SystemExit(0)  # a rank beside the first, which writes
     text = device_file.text(found)
     if options["device_file"]:
-        _write(options["device_file"], text)
+        own.write(options["device_file"], text, "file")
     return {**found.payload(), "device_file": options["device_file"], "toml": text}

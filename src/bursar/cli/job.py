@@ -70,6 +70,11 @@ def _overheads(training: Training, peak: int, capacity: int | None) -> Payload:
     }
 
 
+def stages_of(training: Training) -> list[Payload]:
+    """Bytes of one rank of every stage at its peak."""
+    return [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()]
+
+
 def _host(hosted: tuple[Hosted, ...]) -> list[Payload]:
     """Bytes of each stage on the host, if there are any."""
     return [{"host": on.total} if on.total else {} for on in hosted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bursar import own
 from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
 from bursar.errors import PlanError
 
@@ -27,7 +28,8 @@ def launch(options: Options) -> Payload:
     job = room.Job(model, training.plan, training.length, training.global_batch, node)
     found = room.framework(options["framework"])
     text = found.write(job)
-    written(options["out"], text)
+    if options["out"] is not None:
+        own.write(options["out"], text, "out")
     return {
         "framework": found.name,
         "model": options["model"],
@@ -40,19 +42,6 @@ def launch(options: Options) -> Payload:
         "out": options["out"],
         **assumed(options),
     }
-
-
-def written(path: str | None, text: str) -> None:
-    from pathlib import Path
-
-    if path is None:
-        return
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise PlanError(
-            f"cannot write {path[:200]}: {error}", field="out", value=path, valid="a file that can be written"
-        ) from None
 
 
 def audit_launch(options: Options) -> Payload:
@@ -103,7 +92,7 @@ def _model(found: Launch, options: Options) -> Model:
 
 def _judged(found: Launch, model: Model, options: Options, length: int, batch: int) -> Payload:
     """Memory, time and findings; of a plan that breaks rules, the rules alone."""
-    from bursar.cli.job import times_of
+    from bursar.cli.job import stages_of, times_of
     from bursar.launch import findings
     from bursar.rules import Job
     from bursar.training import Training
@@ -115,7 +104,7 @@ def _judged(found: Launch, model: Model, options: Options, length: int, batch: i
         return {"findings": _shown([*broken, *findings.notes(found)])}
     training = Training(model.architecture, found.plan, device, length=length, global_batch=batch, mask=options["mask"])
     peak = training.peak()
-    memory = {"stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()], "peak": peak}
+    memory = {"stages": stages_of(training), "peak": peak}
     if device is None:
         return {**memory, "findings": _shown(findings.notes(found))}
     return {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bursar import own
 from bursar.errors import BursarError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def profile(options: Options) -> Payload:
     """A training step of a MODEL or a TARGET: memory by category, its peak, and the time of operators."""
     try:
         from bursar.measure import machines
+        from bursar.measure.chrome import chrome
         from bursar.measure.profile import profile as run
         from bursar.measure.rates import achieved
     except ImportError:
@@ -43,7 +44,7 @@ def profile(options: Options) -> Payload:
     _says("a product and a copy, for the rates of this machine")
     rates = achieved(first.dtype, first.device)
     if options["trace_file"]:
-        _write(options["trace_file"], found)
+        own.write(options["trace_file"], json.dumps(chrome(found)), "trace_file")
     return {
         "what": options["what"],
         "module": found.kind,
@@ -196,12 +197,3 @@ def _operators(found: Profile, predicted: dict[str, float]) -> list[Payload]:
         {"op": name, "calls": time.calls, "seconds": time.seconds, "predicted_s": predicted.get(name)}
         for name, time in found.allocated.times.items()
     ]
-
-
-def _write(place: str, found: Profile) -> None:
-    from bursar.measure.chrome import chrome
-
-    try:
-        Path(place).write_text(json.dumps(chrome(found)), encoding="utf-8")
-    except OSError as error:
-        raise BursarError(f"cannot write {place}: {error.strerror}", field="trace_file", value=place) from None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bursar import own
 from bursar.cli import running
 from bursar.cli.asked import Options, Payload, assumed, device_of, model_of
-from bursar.cli.job import run_of, times_of
+from bursar.cli.job import run_of, stages_of, times_of
 from bursar.errors import PlanError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _candidate(space: Space, candidate: Candidate, found: Found, options: Option
     return {
         **_point(space, candidate),
         "why": reasons.why(candidate, found, options["lang"]),
-        "stages": [{**stage._asdict(), "peak": stage.peak} for stage in training.memory()],
+        "stages": stages_of(training),
         **times_of(training),
         "hidden_share": hidden.share(training),
         **run,
@@ -216,13 +217,13 @@ def _sensitive(changed: Changed) -> Payload:
 
 def _launch(search: Search, options: Options) -> Payload:
     """The fastest of the best plans that the framework can express, as its file."""
-    from bursar.cli.launch import written
     from bursar.launch import Job, framework, searched
 
     space, _, found = search
     chosen, model, node = framework(options["framework"]), model_of(options), int(space.device.node.si)
     jobs = [Job(model, candidate.plan, space.length, space.global_batch, node) for candidate in found.best]
     first = searched.first(chosen, jobs)
-    written(options["out"], first.text)
+    if options["out"] is not None:
+        own.write(options["out"], first.text, "out")
     said: dict[str, Any] = {"framework": chosen.name, **first._asdict(), "not_said": list(chosen.open), "out": options["out"]}
     return {"launch": said}

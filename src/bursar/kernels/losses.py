@@ -9,10 +9,8 @@ chunked       chunks of a fixed number of tokens; the backward pass computes the
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from bursar.dims import Dim, at_most, ceil_div, power_of_two
-from bursar.facts import data, read_facts, read_sources, read_toml
+from bursar.facts import table
 from bursar.kernels.registry import Items, Peak, implementation
 from bursar.ops.linear import Head, Loss
 from bursar.ops.softcap import SoftCap
@@ -20,12 +18,9 @@ from bursar.step import Step
 from bursar.tree import Extra
 
 
-@lru_cache(maxsize=1)
 def _chunk() -> int:
     """Tokens of a chunk of the chunked loss."""
-    raw = read_toml(data("kernels.toml"), "kernels.toml")
-    found = read_facts(raw["chunked_loss"], read_sources(raw["sources"], "kernels.toml"), "kernels")
-    return int(found["chunk"].si)
+    return int(table("kernels.toml")["chunked_loss"]["chunk"].si)
 
 
 def _no_logits(op: Head, step: Step) -> Dim:

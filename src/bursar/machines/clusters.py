@@ -12,7 +12,7 @@ from typing import Any
 
 from bursar import own
 from bursar.errors import FactError, PlanError, UnknownNameError
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, data, table
 from bursar.machines.devices import Device, device
 from bursar.own import BANDWIDTH_UNITS, COUNT_UNITS, POWER_UNITS, Key
 
@@ -81,9 +81,8 @@ def cluster(name: str) -> Cluster:
 def _known(name: str) -> Cluster:
     if name not in names():
         raise UnknownNameError("cluster", name, names())
-    raw = read_toml(data("clusters", f"{name}.toml"), f"{name}.toml")
-    facts = read_facts(raw, read_sources(raw.get("sources", {}), name), name)
-    flat = {f"{table}.{key}": value for table in ("node", "link", "network", "size") for key, value in facts.get(table, {}).items()}
+    facts = table("clusters", f"{name}.toml")
+    flat = {f"{part}.{key}": value for part in ("node", "link", "network", "size") for key, value in facts.get(part, {}).items()}
     return _made(name, {**flat, "name": facts["name"], "device": facts["device"]}, f"{name}.toml")
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from bursar.errors import BursarError, FactError, UnknownNameError, shown
-from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, Source, data, table
 from bursar.own import BANDWIDTH_UNITS, BYTE_UNITS, COUNT_UNITS, POWER_UNITS, RATE_UNITS, TIME_UNITS, Key, is_file, read, stem
 
 
@@ -75,11 +75,10 @@ def _known(name: str) -> Device:
 
 @lru_cache(maxsize=64)
 def _read(name: str) -> Device:
-    raw = read_toml(data("devices", f"{name}.toml"), f"{name}.toml")
-    facts = read_facts(raw, read_sources(raw.get("sources", {}), name), name)
+    facts = table("devices", f"{name}.toml")
     link, network, power = facts.get("link", {}), facts.get("network", {}), facts.get("power", {})
     return Device(
-        id=name, name=raw["name"], vendor=raw["vendor"], aliases=tuple(raw.get("aliases", ())), peaks=facts["peak"],
+        id=name, name=facts["name"], vendor=facts["vendor"], aliases=tuple(facts.get("aliases", ())), peaks=facts["peak"],
         memory=facts["memory"]["capacity"], memory_bandwidth=facts["memory"]["bandwidth"], link_kind=link["kind"],
         link=link["bandwidth"], domain=link["domain"], network_kind=network.get("kind", ""), network=network.get("bandwidth"),
         node=facts["node"]["devices"], power=power.get("tdp"), axes=link.get("axes"), kin=name,
@@ -128,7 +127,7 @@ class Rates:
 @lru_cache(maxsize=64)
 def rates(device_id: str) -> Rates:
     """The achieved rates that are known for a device, or the default ones."""
-    tables = _rate_tables()
+    tables = table("rates.toml")
     found = next((t for t in tables.values() if device_id in t.get("devices", ())), tables["default"])
     return Rates(**{key: value for key, value in found.items() if key != "devices"})
 
@@ -189,26 +188,26 @@ def rates_of(device: Device) -> Rates:
 
 def casts(recipe: str) -> Fact:
     """How often a quantised recipe reads an operand to cast it."""
-    found: Fact = _rate_tables()["casts"][recipe]
+    found: Fact = table("rates.toml")["casts"][recipe]
     return found
 
 
 def launch(kernels: str = "fused") -> Fact:
     """Seconds that the host takes for an operator of a pass, where each is launched by itself: in the papers' implementation, or in
     modules that fuse, which do more for an operator."""
-    found: Fact = _rate_tables()["host"]["launch_textbook" if kernels.startswith("textbook") else "launch"]
+    found: Fact = table("rates.toml")["host"]["launch_textbook" if kernels.startswith("textbook") else "launch"]
     return found
 
 
 def overlap_price(wire: str) -> Fact:
     """The share of the time of communication over a wire ("link", "network") that compute beside it loses."""
-    found: Fact = _rate_tables()["overlap"][wire]
+    found: Fact = table("rates.toml")["overlap"][wire]
     return found
 
 
 def band(origin: str = "uncalibrated") -> tuple[Fact, Fact]:
     """Measured over predicted step time, at rates of such an origin: (fastest, slowest)."""
-    found = _rate_tables()["band"][origin]
+    found = table("rates.toml")["band"][origin]
     return found["fastest"], found["slowest"]
 
 
@@ -220,10 +219,9 @@ def band_of(achieved: Rates) -> tuple[Fact, Fact]:
 def workspace_memory(device_id: str, *, engine: bool, deterministic: bool = False) -> int:
     """Bytes that libraries of matrix products hold in PyTorch's allocator: cuBLAS for every thread that runs products, and
     Transformer Engine (`engine`). Deterministic runs fix the size of cuBLAS's."""
-    found = _rate_tables()["workspace"]
-    late = any(device_id in _rate_tables()[table]["devices"] for table in LATE)
-    ending = "_hopper" if late else ""
-    cublas = found["cublas_hopper" if late or deterministic else "cublas"].si * found["handles"].si
+    found = table("rates.toml")["workspace"]
+    ending = _ending(device_id)
+    cublas = found["cublas_hopper" if ending or deterministic else "cublas"].si * found["handles"].si
     return int(cublas + engine * found[f"transformer_engine{ending}"].si)
 
 
@@ -231,29 +229,25 @@ def workspace_memory(device_id: str, *, engine: bool, deterministic: bool = Fals
 def workspace(device_id: str) -> tuple[int, int, int]:
     """Bytes of workspaces at the least, as usual and at the most: cuBLAS's of one handle; of all; those with cuBLASLt's and
     Transformer Engine's."""
-    found = _rate_tables()["workspace"]
-    late = any(device_id in _rate_tables()[table]["devices"] for table in LATE)
-    ending = "_hopper" if late else ""
+    found = table("rates.toml")["workspace"]
+    ending = _ending(device_id)
     usual = workspace_memory(device_id, engine=False)
     lt = found[f"cublas_lt{ending}"].si * found["handles"].si
     return int(found[f"cublas{ending}"].si), usual, workspace_memory(device_id, engine=True) + int(lt)
 
 
+def _ending(device_id: str) -> str:
+    """What the names of a device's workspaces end in."""
+    return "_hopper" if any(device_id in table("rates.toml")[kind]["devices"] for kind in LATE) else ""
+
+
 def workspace_source() -> Source:
     """Where the sizes of workspaces come from."""
-    found: Fact = _rate_tables()["workspace"]["cublas"]
+    found: Fact = table("rates.toml")["workspace"]["cublas"]
     return found.source
 
 
 def price(device_id: str) -> Fact | None:
     """An example price per device-hour, with its date, where one is known."""
-    raw = read_toml(data("prices.toml"), "prices.toml")
-    found = read_facts(raw.get("prices", {}), read_sources(raw["sources"], "prices.toml"), "prices")
-    price: Fact | None = found.get(device_id)
-    return price
-
-
-@lru_cache(maxsize=1)
-def _rate_tables() -> dict[str, Any]:
-    raw = read_toml(data("rates.toml"), "rates.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "rates.toml"), "rates")
+    found: Fact | None = table("prices.toml")["prices"].get(device_id)
+    return found

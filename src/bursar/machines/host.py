@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bursar.errors import PlanError
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, table
 from bursar.machines.devices import Device
 
+FILE = "hosts.toml"
 MEASURED = 1e9  # parameters of the step that `adam` times
 ADAM_BYTES = 4 + 2 * (4 + 8) + 2  # of each: read an FP32 gradient, read and write masters and moments, write the 16-bit weight
 
@@ -22,20 +22,14 @@ class Host(NamedTuple):
     devices: float
 
 
-@lru_cache(maxsize=1)
-def _table() -> dict[str, Any]:
-    raw = read_toml(data("hosts.toml"), "hosts.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "hosts.toml"), "hosts")
-
-
 def link(device_id: str) -> Fact | None:
     """The bandwidth of a device's link to its host, one way; None where none is known."""
-    return next((found["bandwidth"] for found in _table()["links"].values() if device_id in found["devices"]), None)
+    return next((found["bandwidth"] for found in table(FILE)["links"].values() if device_id in found["devices"]), None)
 
 
 def adam() -> tuple[Fact, Fact, Fact]:
     """Seconds of a step of Adam on a host for 1e9 parameters: (usual, fastest, slowest)."""
-    found = _table()["adam"]
+    found = table(FILE)["adam"]
     return found["usual"], found["fastest"], found["slowest"]
 
 
@@ -45,10 +39,10 @@ def host(device: Device) -> Host:
     if found is None:
         raise PlanError(
             f"the link of {device.id} to its host is not in the catalog: offload has no seconds, only bytes", field="offload",
-            value=device.id, valid=[name for found in _table()["links"].values() for name in found["devices"]],
+            value=device.id, valid=[name for found in table(FILE)["links"].values() for name in found["devices"]],
         )  # fmt: skip
     return Host(
-        link=found.si * _table()["achieved"]["link"].si,
+        link=found.si * table(FILE)["achieved"]["link"].si,
         memory=MEASURED * ADAM_BYTES / adam()[0].si,
         devices=device.node.si,
     )

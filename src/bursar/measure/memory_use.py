@@ -53,21 +53,21 @@ class Standing:
 
     def __init__(self, module: torch.nn.Module | None) -> None:
         self.own = () if module is None else tuple(module.parameters())
-        self.parameters = _bytes(self.own)
-        self.buffers = 0 if module is None else _bytes(module.buffers())
+        self.parameters = storages(self.own)
+        self.buffers = 0 if module is None else storages(module.buffers())
         self.states = (0, 0)  # how many parameters have some, and their bytes
 
     def optimizer_state(self, optimizer: torch.optim.Optimizer | None) -> int:
         held = optimizer.state if optimizer else {}
         if len(held) != self.states[0]:
             values = [value for kept in held.values() for value in kept.values()]
-            self.states = len(held), _bytes(value for value in values if isinstance(value, torch.Tensor))
+            self.states = len(held), storages(value for value in values if isinstance(value, torch.Tensor))
         return self.states[1]
 
 
 def use(standing: Standing, optimizer: torch.optim.Optimizer | None, device: torch.device) -> Use:
     """What is in use; the peak starts anew."""
-    gradients = _bytes(parameter.grad for parameter in standing.own if parameter.grad is not None)
+    gradients = storages(parameter.grad for parameter in standing.own if parameter.grad is not None)
     parts = {
         "parameters": standing.parameters, "buffers": standing.buffers, "gradients": gradients,
         "optimizer_state": standing.optimizer_state(optimizer),
@@ -100,8 +100,8 @@ def gaps(found: Use, job: Training) -> tuple[Gap, ...]:
     return tuple(rows)
 
 
-def _bytes(tensors: Iterable[Any]) -> int:
-    """Of storages, each once."""
+def storages(tensors: Iterable[Any]) -> int:
+    """Bytes of the storages of tensors, each once."""
     return sum({t.untyped_storage()._cdata: int(t.untyped_storage().nbytes()) for t in tensors}.values())
 
 

@@ -29,6 +29,7 @@ from bursar.measure.lengths import Batch, Counting
 from bursar.measure.memory_use import Standing, gaps, use
 from bursar.measure.reading import Reading, Sums
 from bursar.measure.sinks import sinks
+from bursar.measure.timing import wait
 from bursar.measure.traced_batches import Traced
 from bursar.training import Training
 
@@ -110,10 +111,10 @@ class Meter:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What runs inside (an evaluation, a checkpoint) is no part of the time."""
-        self._wait()
+        wait(self.at)
         began = time.perf_counter()
         yield
-        self._wait()
+        wait(self.at)
         if self.began is not None:
             self.began += time.perf_counter() - began
 
@@ -123,7 +124,7 @@ class Meter:
             raise BursarError(
                 "nothing went through since the last reading", field="step", valid="meter.add(batch), then meter.step()"
             )
-        self._wait()
+        wait(self.at)
         ended = time.perf_counter()
         for fetch in self.later:
             batch = fetch()
@@ -133,10 +134,6 @@ class Meter:
         for sink in self.sinks:
             sink(found.values(), self.steps)
         return found
-
-    def _wait(self) -> None:
-        if self.at.type == "cuda":
-            torch.cuda.synchronize(self.at)
 
     def _reading(self, seconds: float) -> Reading:
         samples, tokens, run, model, executed, ranks = self._joined()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from bursar.errors import BursarError, FactError
+from bursar import own
+from bursar.errors import FactError
 from bursar.facts import data
 from bursar.model import Model, load
 from bursar.plan import Plan
@@ -94,8 +94,5 @@ def records() -> tuple[dict[str, Any], ...]:
 
 
 def write(place: str, record: Mapping[str, Any]) -> None:
-    """One record into a file. Raises BursarError where that cannot be written."""
-    try:
-        Path(place).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BursarError(f"cannot write {place}: {error.strerror}", field="record", value=place) from None
+    """One record into a file. Raises PlanError where that cannot be written."""
+    own.write(place, json.dumps(record, indent=2, ensure_ascii=False) + "\n", "record")

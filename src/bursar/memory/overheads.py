@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dims import Dim, at_least, at_most
-from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, Source, table
 from bursar.formula import formula
 from bursar.kernels import Kernels
 from bursar.machines.devices import Device, workspace, workspace_source
@@ -75,11 +75,9 @@ class Connected(NamedTuple):
         return self.collective * buffers.collective + self.peers * buffers.peer + self.network * buffers.network
 
 
-@lru_cache(maxsize=1)
 def tables() -> dict[str, Any]:
     """The facts of `data/overheads.toml`."""
-    raw = read_toml(data("overheads.toml"), "overheads.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "overheads.toml"), "overheads")
+    return table("overheads.toml")
 
 
 @lru_cache(maxsize=64)

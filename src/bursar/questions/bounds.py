@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bursar.errors import BursarError
+from bursar.jobs import SECONDS_PER_DAY
 from bursar.planner import Space
 from bursar.precision import RECIPES
 from bursar.questions.static import static
 from bursar.training import sequence_flops
-
-SECONDS_PER_DAY = 86_400
 
 
 def holds(space: Space) -> bool:

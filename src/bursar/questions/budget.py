@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bursar.dims import Dim
 from bursar.errors import PlanError
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, table
 from bursar.formula import formula, formula_of
 
 Number = int | float
@@ -188,10 +188,8 @@ class Figure(NamedTuple):
 @lru_cache(maxsize=1)
 def figures() -> tuple[Figure, ...]:
     """What a run stands beside, the smallest first."""
-    raw = read_toml(data("figures.toml"), "figures.toml")
-    sources = read_sources(raw["sources"], "figures.toml")
-    rows = [(kind, read_facts(raw[kind], sources, kind)) for kind in ("runs", "thresholds")]
-    found = [Figure(name, kind.removesuffix("s"), fact) for kind, facts in rows for name, fact in facts.items()]
+    kinds = ("runs", "thresholds")
+    found = [Figure(name, kind.removesuffix("s"), fact) for kind in kinds for name, fact in table("figures.toml")[kind].items()]
     return tuple(sorted(found, key=lambda figure: figure.flops.si))
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dims import Dim
 from bursar.errors import PlanError, UnknownNameError
-from bursar.facts import Fact, Source, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, Source, table
 from bursar.formula import formula
 from bursar.machines.devices import Device
 
@@ -37,11 +36,9 @@ class Energy(NamedTuple):
     sources: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
 def facts() -> dict[str, Any]:
     """Nodes, data centres and grids."""
-    raw = read_toml(data("energy.toml"), "energy.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "energy.toml"), "energy")
+    return table("energy.toml")
 
 
 def named(kind: str, text: str) -> Fact:

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bursar.dims import Dim, root
 from bursar.errors import PlanError
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, table
 from bursar.formula import formula
 from bursar.plan import Plan
 from bursar.training import Training
@@ -78,11 +77,9 @@ class Goodput(NamedTuple):
     lost_to_failures: float
 
 
-@lru_cache(maxsize=1)
 def facts() -> dict[str, Any]:
     """Published failures of a run, the storage beside it, and a restart."""
-    raw = read_toml(data("failures.toml"), "failures.toml")
-    return read_facts({k: v for k, v in raw.items() if k != "sources"}, read_sources(raw["sources"], "failures.toml"), "failures")
+    return table("failures.toml")
 
 
 def published_device_seconds() -> float:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
 from bursar.dims import Dim
-from bursar.facts import Fact, data, read_facts, read_sources, read_toml
+from bursar.facts import Fact, table
 from bursar.training import Training
 
 TRAFFIC = ("data_parallel", "tensor_parallel", "expert_parallel")  # what runs beside products where a plan says so
 
 
-@lru_cache(maxsize=1)
 def facts() -> dict[str, Fact]:
     """The largest share of a step that a published run hid, and by how much of it steps grew where more was."""
-    raw: dict[str, Any] = read_toml(data("hidden.toml"), "hidden.toml")
-    found: dict[str, Fact] = read_facts({"published": raw["published"]}, read_sources(raw["sources"], "hidden.toml"), "hidden")[
-        "published"
-    ]
+    found: dict[str, Fact] = table("hidden.toml")["published"]
     return found
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.errors import BursarError
+from bursar import own
 from bursar.report.screen import screen
 from bursar.report.units import percent, whole
 from bursar.report.words import say
@@ -22,7 +21,7 @@ def show(verb: str, payload: Payload, lang: str) -> None:
     """Print the answer of a verb, and write it as HTML where a file was named."""
     {"trace": trace, "verify": verify}[verb](payload, lang, screen())
     if payload.get("html"):
-        _html(payload, lang)
+        own.write(payload["html"], page(payload, lang), "html")
 
 
 def trace(payload: Payload, lang: str, console: Console) -> None:
@@ -100,10 +99,3 @@ def page(payload: Payload, lang: str) -> str:
     console = Console(record=True, width=160, file=StringIO(), highlight=False)
     trace(payload, lang, console)
     return console.export_html()
-
-
-def _html(payload: Payload, lang: str) -> None:
-    try:
-        Path(payload["html"]).write_text(page(payload, lang), encoding="utf-8")
-    except OSError as error:
-        raise BursarError(f"cannot write {payload['html']}: {error.strerror}", field="html", value=payload["html"]) from None

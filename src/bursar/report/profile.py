@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.errors import BursarError
+from bursar import own
 from bursar.report.chart import PARTS, panel, terminal
 from bursar.report.plot import Panel
 from bursar.report.screen import screen
@@ -98,7 +97,4 @@ def _html(payload: Payload, lang: str) -> None:
 
     console = Console(record=True, width=160, file=StringIO(), highlight=False)
     profile(payload, lang, console)
-    try:
-        Path(payload["html"]).write_text(console.export_html(), encoding="utf-8")
-    except OSError as error:
-        raise BursarError(f"cannot write {payload['html']}: {error.strerror}", field="html", value=payload["html"]) from None
+    own.write(payload["html"], console.export_html(), "html")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from bursar.calibrate.logs import deepspeed, megatron, meter, nanogpt, torchtitan, trainer
 from bursar.calibrate.logs.point import Point
 from bursar.errors import PlanError, UnknownNameError, shown
+from bursar.own import check
 
 LONGEST = 65_536  # characters of a line that are looked at
 LARGEST = 2**31  # bytes of a log
@@ -71,12 +72,7 @@ def read(path: str | Path, name: str | None = None) -> Log:
 def _lines(place: Path) -> Iterator[str]:
     """The lines of a file, the longest cut short."""
     try:
-        if not place.is_file():
-            raise PlanError(f"no file {shown(str(place))}", field="file", value=str(place), valid="a log, or runs as .csv or .json")
-        if place.stat().st_size > LARGEST:
-            raise PlanError(
-                f"{place.name} is too large", field="file", value=place.stat().st_size, valid=f"at most {LARGEST} bytes"
-            )
+        check(place, LARGEST, "a log, or runs as .csv or .json")
         with place.open(encoding="utf-8", errors="replace", newline="\n") as file:
             while line := file.readline(LONGEST):
                 yield line

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor
 
+from bursar.measure import memory_use
+
 
 def local(tensor: Any) -> torch.Tensor:
     """A rank's own part of a tensor."""
@@ -17,8 +19,7 @@ def local(tensor: Any) -> torch.Tensor:
 
 def storages(tensors: Iterable[Any]) -> int:
     """Bytes of the storages of local tensors, each once."""
-    found = [local(tensor).untyped_storage() for tensor in tensors]
-    return sum({storage._cdata: storage.nbytes() for storage in found}.values())
+    return memory_use.storages(map(local, tensors))
 
 
 def held(parameters: Iterable[Any], optimizer: Any) -> dict[str, int]:
